@@ -1,0 +1,10 @@
+"""Facts about a graph that need no run: completion, shapes, parameters, cost, receptive fields.
+
+Knows graphs and ops; must not print, draw, or know TensorFlow.
+"""
+
+from opgraph.analysis.analyze import analyze
+from opgraph.analysis.complete import complete
+from opgraph.analysis.result import Analysis, NodeFacts, ReceptiveField, Sum, Totals
+
+__all__ = ["Analysis", "NodeFacts", "ReceptiveField", "Sum", "Totals", "analyze", "complete"]

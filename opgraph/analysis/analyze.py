@@ -1,0 +1,136 @@
+"""Everything that is known about a graph without running it, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from opgraph.analysis.complete import complete
+from opgraph.analysis.receptive import receptive_field
+from opgraph.analysis.result import Analysis, NodeFacts, ReceptiveField, Sum, Totals
+from opgraph.analysis.shapes import Result, Shapes, infer_shapes
+from opgraph.graph import Node, OpGraph
+from opgraph.ops import Shape, Weight, count
+
+BYTES = {
+    "float64": 8,
+    "int64": 8,
+    "uint64": 8,
+    "float16": 2,
+    "bfloat16": 2,
+    "int16": 2,
+    "mixed_float16": 2,
+    "mixed_bfloat16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "bool": 1,
+}
+WEIGHT_BYTES = {"float64": 8, "float16": 2, "bfloat16": 2}
+FOUR_BYTES = 4
+
+
+def analyze(
+    graph: OpGraph, input_shape: Shape | None = None, num_classes: int | None = None
+) -> Analysis:
+    """Shapes, parameters, cost, memory, receptive fields and depth of every node.
+
+    Args:
+        graph: a graph without faults of wiring (see `graph.check`).
+        input_shape: shape of one example, for inputs that do not say theirs.
+        num_classes: outputs of the last dense layer, where it does not say.
+
+    Returns:
+        The facts; whatever does not fit stands in `errors`, everything else is still there.
+    """
+    completed = complete(graph, input_shape, num_classes)
+    facts: dict[str, NodeFacts] = {}
+    for name, (inputs, result) in infer_shapes(completed).items():
+        facts[name] = _node_facts(completed, completed[name], inputs, result, facts)
+    return Analysis(
+        graph=completed,
+        facts=facts,
+        totals=_totals(facts.values()),
+        depth=max((fact.depth for fact in facts.values()), default=0),
+        critical_path=_critical_path(completed, facts),
+        errors=tuple(fact.error for fact in facts.values() if fact.error),
+    )
+
+
+def _node_facts(
+    graph: OpGraph, node: Node, inputs: Shapes, result: Result, before: Mapping[str, NodeFacts]
+) -> NodeFacts:
+    sources = [before[end.node] for end in graph.inputs(node.name)]
+    own = {} if node.shares is not None and result.weights is not None else result.weights
+    fields = [source.receptive_field for source in sources] or [ReceptiveField()]
+    return NodeFacts(
+        node=node,
+        inputs=inputs,
+        outputs=result.outputs,
+        weights=result.weights,
+        params=_params(node, own),
+        flops=result.flops,
+        activation_bytes=_activation_bytes(node, result),
+        weight_bytes=_weight_bytes(node, own),
+        receptive_field=receptive_field(fields, result.reach) if result.outputs else None,
+        depth=max((source.depth + 1 for source in sources), default=0),
+        error=result.error,
+    )
+
+
+def _params(node: Node, weights: Mapping[str, Weight] | None) -> tuple[int, int] | None:
+    if weights is None:
+        return None
+    counts = {True: 0, False: 0}
+    for weight in weights.values():
+        if weight.size is None:
+            return None
+        counts[weight.trainable and node.op.trainable] += weight.size
+    return counts[True], counts[False]
+
+
+def _weight_bytes(node: Node, weights: Mapping[str, Weight] | None) -> int | None:
+    params = _params(node, weights)
+    if params is None:
+        return None
+    return sum(params) * WEIGHT_BYTES.get(node.op.dtype or "float32", FOUR_BYTES)
+
+
+def _activation_bytes(node: Node, result: Result) -> int | None:
+    sizes = [None if shape is None else count(shape) for shape in result.outputs]
+    if not sizes or None in sizes:
+        return None
+    width = BYTES.get(node.op.dtype or "float32", FOUR_BYTES)
+    return sum(size for size in sizes if size is not None) * width
+
+
+def _totals(facts: Iterable[NodeFacts]) -> Totals:
+    facts = list(facts)
+    return Totals(
+        trainable=_sum(None if fact.params is None else fact.params[0] for fact in facts),
+        non_trainable=_sum(None if fact.params is None else fact.params[1] for fact in facts),
+        flops=_sum(fact.flops for fact in facts),
+        activation_bytes=_sum(fact.activation_bytes for fact in facts),
+        weight_bytes=_sum(fact.weight_bytes for fact in facts),
+    )
+
+
+def _sum(values: Iterable[int | None]) -> Sum:
+    values = list(values)
+    known = [value for value in values if value is not None]
+    return Sum(sum(known), len(values) - len(known))
+
+
+def _critical_path(graph: OpGraph, facts: Mapping[str, NodeFacts]) -> tuple[str, ...]:
+    """The path with the most operations; where they are equal, the one with the most nodes."""
+    best: dict[str, tuple[int, int]] = {}
+    previous: dict[str, str | None] = {}
+    for name, fact in facts.items():
+        sources = [end.node for end in graph.inputs(name)]
+        previous[name] = source = max(sources, key=best.__getitem__, default=None)
+        flops, nodes = best[source] if source is not None else (0, 0)
+        best[name] = (flops + (fact.flops or 0), nodes + 1)
+    name = max(best, key=best.__getitem__, default=None)
+    path: list[str] = []
+    while name is not None:
+        path.append(name)
+        name = previous[name]
+    return tuple(reversed(path))

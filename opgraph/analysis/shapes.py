@@ -1,0 +1,107 @@
+"""Shapes, weights and costs of each node, one walk from the inputs to the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from opgraph.errors import OpgraphError, ShapeError
+from opgraph.graph import Node, OpGraph
+from opgraph.ops import Op, Reach, Shape, Weight
+
+Shapes = tuple[Shape | None, ...]
+
+
+class Result(NamedTuple):
+    """What an op says for given input shapes."""
+
+    outputs: Shapes = ()
+    weights: Mapping[str, Weight] | None = None
+    flops: int | None = None
+    reach: Reach | None = None
+    error: OpgraphError | None = None
+
+
+def infer_shapes(graph: OpGraph) -> dict[str, tuple[Shapes, Result]]:
+    """Input shapes and result of each node, in topological order.
+
+    A node behind an error, or behind an unknown shape that its op cannot do without, has unknown
+    outputs and no error of its own. Ops are asked once for each distinct (op, input shapes).
+    """
+    known: dict[tuple[str, int], Shape | None] = {}
+    answers: dict[Any, Result] = {}
+    results: dict[str, tuple[Shapes, Result]] = {}
+    for name in graph.order:
+        inputs: Shapes = tuple(known.get(end) for end in graph.inputs(name))
+        result = _ask_node(graph, graph[name], inputs, answers)
+        for port, shape in enumerate(result.outputs):
+            known[name, port] = shape
+        results[name] = inputs, _port_errors(graph, name, result, results)
+    return results
+
+
+def _ask_node(graph: OpGraph, node: Node, inputs: Shapes, answers: dict[Any, Result]) -> Result:
+    try:
+        op = node.op
+    except OpgraphError as error:
+        return Result(error=error)
+    key = (op, inputs)
+    if key not in answers:
+        answers[key] = ask(op, inputs)
+    result = answers[key]
+    return (
+        result._replace(error=_located(graph, node, inputs, result.error))
+        if result.error
+        else result
+    )
+
+
+def ask(op: Op, inputs: Shapes) -> Result:
+    """What an op says for given input shapes; an error is part of the answer."""
+    if any(shape is None for shape in inputs) and op.category != "opaque":
+        return Result()
+    try:
+        shape = op.shape(*inputs)
+    except ShapeError as error:
+        return Result(error=error)
+    outputs: Shapes = tuple(shape) if isinstance(shape, list) else (shape,)
+    return Result(outputs, op.weights(*inputs), _flops(op, inputs, outputs), op.reach(*inputs))
+
+
+def _flops(op: Op, inputs: Shapes, outputs: Shapes) -> int | None:
+    known = all(shape is not None and None not in shape for shape in (*inputs, *outputs))
+    return op.flops(*inputs) if known else None
+
+
+def _located(graph: OpGraph, node: Node, inputs: Shapes, error: OpgraphError | None) -> ShapeError:
+    """The error with the node, its sources and the place where they are connected."""
+    assert error is not None
+    received = [
+        f"{shape} from {end.node!r}"
+        for shape, end in zip(inputs, graph.inputs(node.name), strict=True)
+    ]
+    problem = error.problem + (f"; receives {' and '.join(received)}" if received else "")
+    edges = graph.edges_into(node.name)
+    place = next((edge.place for edge in reversed(edges) if edge.place), node.place)
+    return ShapeError(problem, where=node.name, place=place, hint=error.hint, node=node.name)
+
+
+def _port_errors(
+    graph: OpGraph, name: str, result: Result, results: Mapping[str, tuple[Shapes, Result]]
+) -> Result:
+    """The result, with an error if an input port that is read does not exist."""
+    if result.error:
+        return result
+    for edge in graph.edges_into(name):
+        ports = len(results[edge.source][1].outputs)
+        if ports and edge.port >= ports:
+            numbers = "output 0 only" if ports == 1 else f"outputs 0 to {ports - 1}"
+            return result._replace(
+                error=ShapeError(
+                    f"reads output {edge.port} of {edge.source!r}, which has {numbers}",
+                    where=name,
+                    place=edge.place,
+                    node=name,
+                )
+            )
+    return result

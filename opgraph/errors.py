@@ -1,0 +1,237 @@
+"""Every error that opgraph raises, and the places in a text that they point at.
+
+Owns the exception tree and the way a message is laid out; knows nothing about graphs or ops.
+
+    OpgraphError
+    ├── ParseError             the text cannot be read
+    ├── UnknownOpError         no op of that name
+    ├── AttributeValueError    an attribute is unknown, missing or has a wrong value
+    ├── GraphError             the connections are wrong (cycle, dangling, number of inputs)
+    ├── ShapeError             shapes do not fit
+    ├── BuildError             the Keras model cannot be made
+    ├── DataError              the training data cannot be used
+    ├── TraceError             a training cannot go on
+    ├── RunError               a recorded run cannot be read
+    ├── FormatError            a file of another format cannot be read or written
+    ├── MissingDependencyError an optional package is not installed
+    └── Problems               several of the above, found in one go
+
+A message answers, in this order: where · what was received · what was expected · what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+EXCERPT_COLUMNS = 76
+
+
+@dataclass(frozen=True)
+class Source:
+    """A named text, able to tell line and column of an offset."""
+
+    name: str
+    text: str = field(repr=False)
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        """Offsets at which the lines begin."""
+        return [0, *(i + 1 for i, char in enumerate(self.text) if char == "\n")]
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset, both counted from 1."""
+        line = bisect_right(self.line_starts, offset)
+        return line, offset - self.line_starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of a line (counted from 1), without its end."""
+        start = self.line_starts[number - 1]
+        end = self.text.find("\n", start)
+        return self.text[start : len(self.text) if end < 0 else end].rstrip("\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A stretch of a source: offsets `start` up to, not including, `end`."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        """Line number, from 1."""
+        return self.source.position(self.start)[0]
+
+    @property
+    def column(self) -> int:
+        """Column, from 1."""
+        return self.source.position(self.start)[1]
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}"
+
+    def excerpt(self) -> str:
+        """The line with a caret row beneath; long lines are cut around the place."""
+        number, column = self.source.position(self.start)
+        line = self.source.line(number)
+        first, text = _clip(line, column - 1)
+        caret_start = column - 1 - first
+        caret_text = text[caret_start : caret_start + max(1, self.end - self.start)]
+        carets = "^" * max(1, _columns(caret_text))
+        margin = f"{number:>4} │ "
+        pad = " " * (len(margin) + _columns(text[:caret_start]))
+        return f"{margin}{text}\n{pad}{carets}"
+
+
+def _clip(line: str, column: int) -> tuple[int, str]:
+    """Cut a long line to a window around a column: (first character shown, text)."""
+    if _columns(line) <= EXCERPT_COLUMNS:
+        return 0, _printable(line)
+    first = max(0, column - EXCERPT_COLUMNS // 4)
+    text = line[first : first + EXCERPT_COLUMNS]
+    while _columns(text) > EXCERPT_COLUMNS:
+        text = text[:-1]
+    return first, _printable(text)
+
+
+def _printable(text: str) -> str:
+    """Replace control characters, one for one, so that a terminal cannot be driven by a file."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _columns(text: str) -> int:
+    """Terminal columns a text takes; East Asian wide characters take two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+class OpgraphError(Exception):
+    """Base of all errors: a problem, where it is, and what to do about it.
+
+    Attributes:
+        problem: what was received and what was expected, in one line.
+        where: the node, attribute or file concerned, in the user's own words.
+        place: the stretch of source text concerned, where there is one.
+        hint: what to do.
+        node: the name of the node concerned, where there is one.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | None = None,
+        place: Place | None = None,
+        hint: str | None = None,
+        node: str | None = None,
+    ) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.where = where
+        self.place = place
+        self.hint = hint
+        self.node = node
+
+    @property
+    def headline(self) -> str:
+        """Where and what, in one line, without the source excerpt."""
+        message = f"{self.where}: {self.problem}" if self.where else self.problem
+        return f"{self.place}  {message}" if self.place else message
+
+    def __str__(self) -> str:
+        parts = [self.headline]
+        if self.place:
+            parts.append(self.place.excerpt())
+        if self.hint:
+            parts.append(f"   {self.hint}")
+        return "\n".join(parts)
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as plain data, for `--json`."""
+        data: dict[str, object] = {"error": type(self).__name__, "problem": self.problem}
+        optional = {"where": self.where, "node": self.node, "hint": self.hint}
+        data |= {key: value for key, value in optional.items() if value is not None}
+        if self.place:
+            name = self.place.source.name
+            data |= {"file": name, "line": self.place.line, "column": self.place.column}
+        return data
+
+
+class ParseError(OpgraphError):
+    """The text cannot be read."""
+
+
+class UnknownOpError(OpgraphError):
+    """No op has that name."""
+
+
+class AttributeValueError(OpgraphError):
+    """An attribute is unknown, missing or has a wrong value."""
+
+
+class GraphError(OpgraphError):
+    """The connections are wrong: a cycle, a dangling node, a wrong number of inputs."""
+
+
+class ShapeError(OpgraphError):
+    """The shapes that meet at a node do not fit."""
+
+
+class BuildError(OpgraphError):
+    """The Keras model cannot be made."""
+
+
+class DataError(OpgraphError):
+    """The data cannot be used for this network."""
+
+
+class TraceError(OpgraphError):
+    """A training cannot start or go on."""
+
+
+class RunError(OpgraphError):
+    """A recorded run cannot be read."""
+
+
+class FormatError(OpgraphError):
+    """A file of another format cannot be read or written."""
+
+
+class MissingDependencyError(OpgraphError):
+    """An optional package is not installed."""
+
+
+class Problems(OpgraphError):
+    """Several errors found in one go."""
+
+    def __init__(self, errors: Sequence[OpgraphError]) -> None:
+        super().__init__(f"{len(errors)} problems")
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n\n".join(str(error) for error in self.errors)
+
+
+def raise_all(errors: Sequence[OpgraphError]) -> None:
+    """Raise what was found: nothing, the single error, or all of them as `Problems`."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise Problems(errors)
+
+
+def suggest(word: str, known: Iterable[str]) -> str | None:
+    """A did-you-mean sentence for the known word nearest to `word`, if any is near.
+
+    >>> suggest("Conv2", ["Conv2D", "Dense"])
+    "did you mean 'Conv2D'?"
+    """
+    candidates = list(known)
+    by_lower = {name.lower(): name for name in candidates}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f"did you mean {by_lower[near[0]]!r}?" if near else None

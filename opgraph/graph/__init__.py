@@ -1,0 +1,23 @@
+"""The directed acyclic graph of operations, its checks and edits.
+
+Knows ops; must not know where a graph was written down, what its shapes are, or how it is drawn.
+"""
+
+from opgraph.graph.checks import check, expected_inputs
+from opgraph.graph.edit import override
+from opgraph.graph.model import Edge, Endpoint, Inferred, Node, OpGraph, Provenance, with_given
+from opgraph.graph.select import matching
+
+__all__ = [
+    "Edge",
+    "Endpoint",
+    "Inferred",
+    "Node",
+    "OpGraph",
+    "Provenance",
+    "check",
+    "expected_inputs",
+    "matching",
+    "override",
+    "with_given",
+]

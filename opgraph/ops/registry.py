@@ -1,0 +1,129 @@
+"""All known ops, by name and by alias, and how a node's op is told from its id or label.
+
+Owns the table and the folding of names; knows nothing about graphs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TypeVar
+
+from opgraph.errors import UnknownOpError, suggest
+from opgraph.ops.spec import Category, Op
+
+FAMILIES = (
+    "source",
+    "convolution",
+    "dense",
+    "normalization",
+    "activation",
+    "pooling",
+    "merge",
+    "shaping",
+    "regularization",
+)
+
+_BY_KIND: dict[str, type[Op]] = {}
+_BY_ALIAS: dict[str, type[Op]] = {}
+_OpType = TypeVar("_OpType", bound=type[Op])
+
+
+def op(*aliases: str, category: Category) -> Callable[[_OpType], _OpType]:
+    """Register a class as an op under its own name and its aliases.
+
+    Args:
+        aliases: further names, in any language; case, spaces, `_` and `-` do not count.
+        category: what pictures colour it by.
+
+    Raises:
+        TypeError: no docstring, or a name that another op already has.
+    """
+
+    def register(cls: _OpType) -> _OpType:
+        if not cls.__doc__:
+            raise TypeError(f"op {cls.__name__} needs a docstring")
+        cls.kind, cls.aliases, cls.category = cls.__name__, aliases, category
+        cls.family = cls.__module__.rsplit(".", 1)[-1]
+        cls.summary = cls.__doc__.strip().splitlines()[0]
+        for name in dict.fromkeys(fold(alias) for alias in (cls.kind, *aliases)):
+            if name in _BY_ALIAS:
+                raise TypeError(f"{cls.kind}: the name {name!r} belongs to {_BY_ALIAS[name].kind}")
+            _BY_ALIAS[name] = cls
+        _BY_KIND[cls.kind] = cls
+        return cls
+
+    return register
+
+
+def fold(name: str) -> str:
+    """The form in which names are compared: no case, spaces, `_`, `-`, full width folded.
+
+    >>> fold("Batch_Norm"), fold("批归一化 1")
+    ('batchnorm', '批归一化1')
+    """
+    return re.sub(r"[\s_\-]+", "", unicodedata.normalize("NFKC", name)).casefold()
+
+
+@cache
+def _load() -> None:
+    for family in FAMILIES:
+        importlib.import_module(f"opgraph.ops.library.{family}")
+    for plugin in entry_points(group="opgraph.ops"):
+        plugin.load()
+
+
+def kinds() -> Iterator[type[Op]]:
+    """All ops, by family and then in the order in which they are written down."""
+    _load()
+    yield from list(_BY_KIND.values())
+
+
+def find(name: str) -> type[Op] | None:
+    """The op of exactly this name or alias, or None."""
+    _load()
+    return _BY_KIND.get(name) or _BY_ALIAS.get(fold(name))
+
+
+def require(name: str) -> type[Op]:
+    """The op of this name or alias.
+
+    Raises:
+        UnknownOpError: there is none; the hint names the nearest.
+    """
+    found = find(name)
+    if found is None:
+        near = suggest(name, (*_BY_KIND, *(a for kind in kinds() for a in kind.aliases)))
+        all_names = "All names: opgraph ops"
+        hint = f"{near} {all_names}" if near else all_names
+        raise UnknownOpError(f"unknown op {name!r}", hint=hint)
+    return found
+
+
+@cache
+def guess(name: str) -> type[Op] | None:
+    """The op that an id or label speaks of, or None.
+
+    Tried in turn: the whole name; without a number at its end; its last words, the most first;
+    its first words, the most first.
+
+    >>> guess("batch_norm_1").kind, guess("全局平均池化").kind, guess("stage2_conv1_bn").kind
+    ('BatchNormalization', 'GlobalAveragePooling2D', 'BatchNormalization')
+    """
+    words = [word for word in re.split(r"[\s_\-./@]+", unicodedata.normalize("NFKC", name)) if word]
+    spans = [words[start:] for start in range(len(words))]
+    spans += [words[:end] for end in range(len(words) - 1, 0, -1)]
+    for span in spans:
+        if found := _guess_phrase("".join(span)):
+            return found
+    return None
+
+
+def _guess_phrase(phrase: str) -> type[Op] | None:
+    if phrase.isdigit():
+        return None
+    return find(phrase) or find(re.sub(r"\d+$", "", phrase) or phrase)
