@@ -1,0 +1,32 @@
+"""What users hold and call in Python: thin handles that delegate, importing inside the method.
+
+Top layer, beside the command line. Must not compute anything itself.
+"""
+
+from opgraph.api.functions import (
+    build,
+    evaluate,
+    from_keras,
+    node_names,
+    open_run,
+    plot,
+    read,
+    to_graphviz,
+    trace,
+)
+from opgraph.api.graph import Graph
+from opgraph.api.run import Run
+
+__all__ = [
+    "Graph",
+    "Run",
+    "build",
+    "evaluate",
+    "from_keras",
+    "node_names",
+    "open_run",
+    "plot",
+    "read",
+    "to_graphviz",
+    "trace",
+]

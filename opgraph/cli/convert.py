@@ -1,0 +1,36 @@
+"""`opgraph convert`: a graph in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from opgraph.cli.options import analyzed, graph_options
+
+if TYPE_CHECKING:
+    from opgraph.ops import Shape
+
+
+@click.command(epilog="Example: opgraph convert network.txt model.py")
+@graph_options
+@click.argument("output")
+def command(
+    file: str,
+    settings: tuple[str, ...],
+    input_shape: Shape | None,
+    classes: int | None,
+    output: str,
+) -> int:
+    """Write a graph in the format that OUTPUT's suffix names.
+
+    .txt is an edge list, .json opgraph's own form, .py Keras source. Attributes that the file leaves
+    out are completed first.
+    """
+    from opgraph.formats import write
+
+    analysis = analyzed(file, settings, input_shape, classes).require()
+    write(analysis.graph, Path(output))
+    click.echo(f"wrote {output} ({len(analysis.graph)} nodes)", err=True)
+    return 0

@@ -1,0 +1,83 @@
+"""Options that several commands share, and reading a graph as they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from opgraph.errors import ParseError
+
+if TYPE_CHECKING:
+    from opgraph.analysis import Analysis
+    from opgraph.api import Graph
+    from opgraph.ops import Shape
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class ShapeType(click.ParamType):
+    """A shape such as 32,32,3 or 32x32x3."""
+
+    name = "SHAPE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        words = str(value).lower().replace("x", ",").replace("×", ",").strip("()[] ").split(",")
+        try:
+            dims = tuple(None if word.strip() in ("none", "?") else int(word) for word in words)
+        except ValueError:
+            dims = ()
+        if not dims or any(dim is not None and dim < 1 for dim in dims):
+            self.fail(f"{value!r} is no shape; write it as 32,32,3 or 32x32x3", param, ctx)
+        return dims
+
+
+def graph_options(command: Command) -> Command:
+    """The graph to read and what overrides it: FILE, --set, --input-shape, --classes."""
+    options = [
+        click.argument("file"),
+        click.option("--set", "settings", multiple=True, metavar="GLOB.ATTR=VALUE",
+                     help="Override an attribute of all nodes that a glob matches."),
+        click.option("--input-shape", type=ShapeType(),
+                     help="Shape of one example, for inputs that do not say theirs."),
+        click.option("--classes", type=click.IntRange(1),
+                     help="Outputs of the last dense layer, where it does not say."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def json_option(command: Command) -> Command:
+    """The flag `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def read_graph(file: str, settings: tuple[str, ...]) -> Graph:
+    """Read the graph that a command names; `-` is stdin.
+
+    Raises:
+        OpgraphError: it cannot be read, or a setting does not fit.
+    """
+    from opgraph.api import read
+
+    if file == "-":
+        text = click.get_text_stream("stdin", encoding="utf-8", errors="replace").read()
+        graph = read(text, name="stdin") if text.strip() else _refuse_empty()
+    else:
+        graph = read(click.format_filename(file), is_path=True)
+    return graph.set(*settings) if settings else graph
+
+
+def _refuse_empty() -> Graph:
+    raise ParseError("nothing came from stdin", hint="write at least one edge: a -> b")
+
+
+def analyzed(
+    file: str, settings: tuple[str, ...], input_shape: Shape | None, classes: int | None
+) -> Analysis:
+    """Read a graph and find out everything about it; what is wrong stands in `errors`."""
+    return read_graph(file, settings).analyze(input_shape, classes)
