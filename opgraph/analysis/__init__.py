@@ -5,6 +5,16 @@ Knows graphs and ops; must not print, draw, or know TensorFlow.
 
 from opgraph.analysis.analyze import analyze
 from opgraph.analysis.complete import complete
+from opgraph.analysis.data import as_data
 from opgraph.analysis.result import Analysis, NodeFacts, ReceptiveField, Sum, Totals
 
-__all__ = ["Analysis", "NodeFacts", "ReceptiveField", "Sum", "Totals", "analyze", "complete"]
+__all__ = [
+    "Analysis",
+    "NodeFacts",
+    "ReceptiveField",
+    "Sum",
+    "Totals",
+    "analyze",
+    "as_data",
+    "complete",
+]

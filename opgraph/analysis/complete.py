@@ -1,7 +1,7 @@
 """Filling in what an edge list leaves out, by stated rules.
 
-An edge list names nodes and edges, seldom sizes. `complete` walks the graph from its inputs and lets
-the rule that an attribute names fill it; every value filled in carries its reason. Rules:
+An edge list names nodes and edges, seldom sizes. `complete` walks the graph from its inputs and
+lets the rule that an attribute names fill it; every value filled in carries its reason. Rules:
 
 - `input_shape`: what the caller says, else by what reads the input (image, sequence, tokens, row).
 - `filters`: as many channels as the branch it is merged with, else 32, doubled each time the
@@ -20,7 +20,8 @@ from typing import Any
 
 import networkx as nx
 
-from opgraph.errors import OpgraphError
+from opgraph.analysis.shapes import Result, ask
+from opgraph.errors import AttributeValueError
 from opgraph.graph import Inferred, Node, OpGraph
 from opgraph.ops import Attr, Shape
 
@@ -66,8 +67,8 @@ def complete(
         num_classes: outputs of the last dense layer, where it does not say.
 
     Returns:
-        The same graph; each value filled in is marked as inferred and carries its reason. Attributes
-        that no rule can fill stay missing.
+        The same graph; each value filled in is marked as inferred and carries its reason.
+        Attributes that no rule can fill stay missing.
     """
     walk = _Walk(graph, input_shape, num_classes, {}, {})
     changed: dict[str, Node] = {}
@@ -100,25 +101,23 @@ def _fill(
 def _advance(walk: _Walk, node: Node, inputs: tuple[Shape | None, ...]) -> None:
     """Note the node's output shapes and how often the resolution has halved by now."""
     level = max((walk.levels[end.node] for end in walk.graph.inputs(node.name)), default=0.0)
-    try:
-        ports, stride = _outputs(node, inputs)
-    except (OpgraphError, TypeError):
-        ports, stride = [], 1
-    for port, shape in enumerate(ports):
+    result = _answer(node, inputs)
+    for port, shape in enumerate(result.outputs):
         walk.shapes[node.name, port] = shape
-    walk.levels[node.name] = level + math.log2(stride)
+    stride = _stride(result)
+    walk.levels[node.name] = level if stride == 1 else level + math.log2(stride)
 
 
-def _outputs(node: Node, inputs: tuple[Shape | None, ...]) -> tuple[list[Shape | None], float]:
-    if any(shape is None for shape in inputs):
-        return [], _stride(node, inputs)
-    shape = node.op.shape(*inputs)
-    ports: list[Shape | None] = shape if isinstance(shape, list) else [shape]
-    return ports, _stride(node, inputs)
+def _answer(node: Node, inputs: tuple[Shape | None, ...]) -> Result:
+    """What the node's op says; nothing while it lacks an attribute or inputs."""
+    try:
+        return ask(node.op, inputs)
+    except (AttributeValueError, TypeError):
+        return Result()
 
 
-def _stride(node: Node, inputs: tuple[Shape | None, ...]) -> float:
-    reach = node.op.reach(*inputs)
+def _stride(result: Result) -> float:
+    reach = result.reach
     return float(max(reach.stride, default=1)) if reach and reach.window else 1.0
 
 
@@ -175,11 +174,9 @@ def _filters(gap: _Gap) -> Inferred:
 
 
 def _own_stride(gap: _Gap) -> float:
-    try:
-        trial = replace(gap.node, given={**gap.node.given, gap.attr.name: 1})
-        return _stride(trial, gap.inputs)
-    except (OpgraphError, TypeError):
-        return 1.0
+    """The stride that the node itself will have, whatever the missing value."""
+    trial = replace(gap.node, given={**gap.node.given, gap.attr.name: 1})
+    return _stride(_answer(trial, gap.inputs))
 
 
 def _partner(gap: _Gap) -> Inferred | None:
@@ -208,7 +205,7 @@ def _units(gap: _Gap) -> Inferred:
     partner = _partner(gap)
     if partner:
         return partner
-    below = nx.descendants(gap.walk.graph.nx, gap.node.name)
+    below = nx.descendants(gap.walk.graph.structure, gap.node.name)
     if any(gap.walk.graph[name].kind is gap.node.kind for name in below):
         return Inferred(HIDDEN_UNITS, f"a hidden dense layer has {HIDDEN_UNITS} units")
     if gap.walk.num_classes is not None:

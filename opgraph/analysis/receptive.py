@@ -1,7 +1,7 @@
 """How much of the input each node sees.
 
-With window k and stride s on an axis, r' = r + (k - 1) j and j' = j s (Araujo et al. 2019, Computing
-Receptive Fields of Convolutional Neural Networks).
+With window k and stride s on an axis, r' = r + (k - 1) j and j' = j s (Araujo et al. 2019,
+Computing Receptive Fields of Convolutional Neural Networks).
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ def receptive_field(
 
 def _merged(fields: list[ReceptiveField]) -> ReceptiveField | None:
     """The smallest field that contains all of them."""
+    if len(fields) == 1:
+        return fields[0]
     if any(field.size is None for field in fields):
         return ReceptiveField(None)
     shaped = [(field.size, field.stride) for field in fields if field.size]

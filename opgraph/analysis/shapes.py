@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
-from opgraph.errors import OpgraphError, ShapeError
+from opgraph.errors import AttributeValueError, OpgraphError, ShapeError
 from opgraph.graph import Node, OpGraph
 from opgraph.ops import Op, Reach, Shape, Weight
 
@@ -26,38 +27,35 @@ def infer_shapes(graph: OpGraph) -> dict[str, tuple[Shapes, Result]]:
     """Input shapes and result of each node, in topological order.
 
     A node behind an error, or behind an unknown shape that its op cannot do without, has unknown
-    outputs and no error of its own. Ops are asked once for each distinct (op, input shapes).
+    outputs and no error of its own.
     """
     known: dict[tuple[str, int], Shape | None] = {}
-    answers: dict[Any, Result] = {}
     results: dict[str, tuple[Shapes, Result]] = {}
     for name in graph.order:
         inputs: Shapes = tuple(known.get(end) for end in graph.inputs(name))
-        result = _ask_node(graph, graph[name], inputs, answers)
+        result = _ask_node(graph, graph[name], inputs)
         for port, shape in enumerate(result.outputs):
             known[name, port] = shape
         results[name] = inputs, _port_errors(graph, name, result, results)
     return results
 
 
-def _ask_node(graph: OpGraph, node: Node, inputs: Shapes, answers: dict[Any, Result]) -> Result:
+def _ask_node(graph: OpGraph, node: Node, inputs: Shapes) -> Result:
     try:
-        op = node.op
-    except OpgraphError as error:
+        result = ask(node.op, inputs)
+    except AttributeValueError as error:
         return Result(error=error)
-    key = (op, inputs)
-    if key not in answers:
-        answers[key] = ask(op, inputs)
-    result = answers[key]
-    return (
-        result._replace(error=_located(graph, node, inputs, result.error))
-        if result.error
-        else result
-    )
+    if result.error is None:
+        return result
+    return result._replace(error=_located(graph, node, inputs, result.error))
 
 
+@lru_cache(maxsize=8192)
 def ask(op: Op, inputs: Shapes) -> Result:
-    """What an op says for given input shapes; an error is part of the answer."""
+    """What an op says for given input shapes; an error is part of the answer.
+
+    Ops are immutable and answer the same each time, and large graphs repeat them: hence the cache.
+    """
     if any(shape is None for shape in inputs) and op.category != "opaque":
         return Result()
     try:
@@ -75,7 +73,6 @@ def _flops(op: Op, inputs: Shapes, outputs: Shapes) -> int | None:
 
 def _located(graph: OpGraph, node: Node, inputs: Shapes, error: OpgraphError | None) -> ShapeError:
     """The error with the node, its sources and the place where they are connected."""
-    assert error is not None
     received = [
         f"{shape} from {end.node!r}"
         for shape, end in zip(inputs, graph.inputs(node.name), strict=True)

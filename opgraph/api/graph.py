@@ -49,7 +49,7 @@ class Graph:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        edges = self.inner.nx.number_of_edges()
+        edges = len(self.inner.edges)
         return f"<opgraph.Graph {self.name!r}: {len(self)} nodes, {edges} edges>"
 
     def _repr_svg_(self) -> str:
@@ -69,9 +69,7 @@ class Graph:
 
         return Graph(override(self.inner, map(parse_setting, settings)))
 
-    def analyze(
-        self, input_shape: Shape | None = None, num_classes: int | None = None
-    ) -> Analysis:
+    def analyze(self, input_shape: Shape | None = None, num_classes: int | None = None) -> Analysis:
         """Everything known without running it: shapes, parameters, cost, memory, depth.
 
         Args:

@@ -38,7 +38,7 @@ def command(
         found = error.errors if isinstance(error, Problems) else (error,)
         print_json({"ok": False, "errors": [item.as_dict() for item in found]})
         return 2
-    nodes, edges = len(analysis.graph), analysis.graph.nx.number_of_edges()
+    nodes, edges = len(analysis.graph), len(analysis.graph.edges)
     if as_json:
         print_json({"ok": True, "nodes": nodes, "edges": edges, "errors": []})
     else:

@@ -20,23 +20,23 @@ def check(graph: OpGraph) -> list[OpgraphError]:
 
 
 def _cycles(graph: OpGraph) -> list[OpgraphError]:
-    if nx.is_directed_acyclic_graph(graph.nx):
+    if nx.is_directed_acyclic_graph(graph.structure):
         return []
     return [
         _cycle_error(graph, part)
-        for part in nx.strongly_connected_components(graph.nx)
-        if len(part) > 1 or graph.nx.has_edge(*(list(part) * 2))
+        for part in nx.strongly_connected_components(graph.structure)
+        if len(part) > 1 or graph.structure.has_edge(*(list(part) * 2))
     ]
 
 
 def _cycle_error(graph: OpGraph, part: set[str]) -> OpgraphError:
     first = next(name for name in graph.nodes if name in part)
-    loop = nx.find_cycle(graph.nx.subgraph(part), first)
+    loop = nx.find_cycle(graph.structure.subgraph(part), first)
     names = [str(edge[0]) for edge in loop] + [str(loop[0][0])]
     if len(names) > SHOWN_IN_CYCLE:
         half = SHOWN_IN_CYCLE // 2
         names = [*names[:half], f"… {len(names) - 2 * half} more …", *names[-half:]]
-    closing = graph.nx.edges[loop[-1][0], loop[-1][1], loop[-1][2]]["place"]
+    closing = graph.structure.edges[loop[-1][0], loop[-1][1], loop[-1][2]]["place"]
     return GraphError(
         f"the graph has a cycle: {' → '.join(names)}",
         place=closing,
@@ -117,7 +117,7 @@ def _sharing(graph: OpGraph) -> list[OpgraphError]:
         elif other.kind is not node.kind:
             errors.append(
                 GraphError(
-                    f"{node.kind.kind} cannot share the weights of {other.name!r}, a {other.kind.kind}",
+                    f"a {node.kind.kind} cannot share weights with {other.name!r}, a {other.kind.kind}",
                     where=node.name,
                     place=node.place,
                     node=node.name,
@@ -128,7 +128,7 @@ def _sharing(graph: OpGraph) -> list[OpgraphError]:
 
 def _unreachable(graph: OpGraph) -> list[OpgraphError]:
     inputs = [name for name in graph.sources if graph[name].kind.slots()[2] == 0]
-    reached = set(inputs).union(*(nx.descendants(graph.nx, name) for name in inputs))
+    reached = set(inputs).union(*(nx.descendants(graph.structure, name) for name in inputs))
     rootless = [name for name in graph.sources if name not in reached]
     beyond = [name for name in graph.nodes if name not in reached and name not in rootless]
     return [

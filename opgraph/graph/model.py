@@ -1,14 +1,14 @@
 """The graph of operations: a typed, read-only view of a networkx `MultiDiGraph`.
 
-A node of the networkx graph holds a `Node` under the key `"node"`. An edge's key is the input slot of
-its target, its data hold the output `port` of its source and the `place` where it was written.
+A node of the networkx graph holds a `Node` under the key `"node"`. An edge's key is the input slot
+of its target, its data hold the output `port` of its source and the `place` where it was written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
 import networkx as nx
@@ -50,8 +50,8 @@ class Edge(NamedTuple):
 class Node:
     """The use of an op in a graph.
 
-    Two nodes are equal when they describe the same operation under the same name; where a value came
-    from (given, inferred or default) does not count.
+    Two nodes are equal when they describe the same operation under the same name; where a value
+    came from (given, inferred or default) does not count.
 
     Attributes:
         name: as the user wrote it; unique in the graph.
@@ -81,7 +81,7 @@ class Node:
             AttributeValueError: a required attribute is neither given nor inferred.
         """
         try:
-            return self.kind(**self.explicit())
+            return _op(self.kind, self.explicit())
         except AttributeValueError as error:
             where = f"{self.name}.{error.where}" if error.where else self.name
             raise AttributeValueError(
@@ -131,26 +131,27 @@ class OpGraph:
     """
 
     def __init__(self, nodes: Iterable[Node], edges: Iterable[Edge], name: str = "graph") -> None:
-        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=name)
-        graph.add_nodes_from((node.name, {"node": node}) for node in nodes)
-        for edge in edges:
-            graph.add_edge(edge.source, edge.target, edge.slot, port=edge.port, place=edge.place)
-        self.nx = graph
+        self.nodes: Mapping[str, Node] = {node.name: node for node in nodes}
+        self.name = name
+        self._wiring = _Wiring(self.nodes, edges)
+
+    @cached_property
+    def nx(self) -> nx.MultiDiGraph[str]:
+        """The networkx graph; a copy that is the caller's own."""
+        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(self._wiring.nx, name=self.name)
+        for name, node in self.nodes.items():
+            graph.nodes[name]["node"] = node
+        return graph
 
     @property
-    def name(self) -> str:
-        """What the graph is called."""
-        return str(self.nx.graph["name"])
+    def structure(self) -> nx.MultiDiGraph[str]:
+        """Names and edges as networkx holds them, shared between graphs: only to be read."""
+        return self._wiring.nx
 
-    @cached_property
-    def nodes(self) -> Mapping[str, Node]:
-        """All nodes by name, in the order in which they were written."""
-        return {name: data["node"] for name, data in self.nx.nodes(data=True)}
-
-    @cached_property
+    @property
     def edges(self) -> tuple[Edge, ...]:
         """All edges, by target in the order of the nodes and then by slot."""
-        return tuple(edge for name in self.nodes for edge in self.edges_into(name))
+        return tuple(edge for edges in self._wiring.into.values() for edge in edges)
 
     def __getitem__(self, name: str) -> Node:
         return self.nodes[name]
@@ -167,57 +168,46 @@ class OpGraph:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, OpGraph):
             return NotImplemented
-        return dict(self.nodes) == dict(other.nodes) and self._wiring() == other._wiring()
+        return self.nodes == other.nodes and self._links() == other._links()
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"OpGraph({self.name!r}, {len(self)} nodes, {self.nx.number_of_edges()} edges)"
+        return f"OpGraph({self.name!r}, {len(self)} nodes, {len(self.edges)} edges)"
 
-    def _wiring(self) -> set[tuple[str, str, int, int]]:
+    def _links(self) -> set[tuple[str, str, int, int]]:
         return {(edge.source, edge.target, edge.slot, edge.port) for edge in self.edges}
 
     def edges_into(self, name: str) -> list[Edge]:
         """Edges into a node, by slot."""
-        found = [
-            Edge(source, name, slot, data["port"], data["place"])
-            for source, _, slot, data in self.nx.in_edges(name, keys=True, data=True)
-        ]
-        return found if len(found) < 2 else sorted(found, key=lambda edge: edge.slot)
+        return self._wiring.into[name]
 
     def edges_from(self, name: str) -> list[Edge]:
-        """Edges out of a node, by target and slot in the order in which they were added."""
-        return [
-            Edge(name, target, slot, data["port"], data["place"])
-            for _, target, slot, data in self.nx.out_edges(name, keys=True, data=True)
-        ]
+        """Edges out of a node, in the order of their targets and then by slot."""
+        return self._wiring.out[name]
 
     def inputs(self, name: str) -> tuple[Endpoint, ...]:
         """What a node reads, by slot."""
-        return tuple(Endpoint(edge.source, edge.port) for edge in self.edges_into(name))
+        return self._wiring.ends[name]
 
-    @cached_property
+    @property
     def order(self) -> tuple[str, ...]:
         """Node names in topological order; among several choices the one written first.
 
         Raises:
             GraphError: the graph has a cycle.
         """
-        rank = {name: index for index, name in enumerate(self.nx)}
-        try:
-            return tuple(nx.lexicographical_topological_sort(self.nx, key=rank.__getitem__))
-        except nx.NetworkXUnfeasible:
-            raise GraphError("the graph has a cycle") from None
+        return self._wiring.order
 
-    @cached_property
+    @property
     def sources(self) -> tuple[str, ...]:
         """Nodes that nothing leads to."""
-        return tuple(name for name, degree in self.nx.in_degree() if degree == 0)
+        return tuple(name for name, edges in self._wiring.into.items() if not edges)
 
-    @cached_property
+    @property
     def sinks(self) -> tuple[str, ...]:
         """Nodes that lead nowhere: the outputs of the network."""
-        return tuple(name for name, degree in self.nx.out_degree() if degree == 0)
+        return tuple(name for name, edges in self._wiring.out.items() if not edges)
 
     def owner(self, name: str) -> str:
         """The node that owns the weights that a node uses; itself unless it shares."""
@@ -227,12 +217,67 @@ class OpGraph:
 
     def with_nodes(self, changed: Mapping[str, Node]) -> OpGraph:
         """The same graph with some nodes replaced by others of the same names."""
-        nodes = (changed.get(name, node) for name, node in self.nodes.items())
-        return OpGraph(nodes, self.edges, self.name)
+        return self._like({name: changed.get(name, node) for name, node in self.nodes.items()})
 
     def renamed(self, name: str) -> OpGraph:
         """The same graph under another name."""
-        return OpGraph(self.nodes.values(), self.edges, name)
+        return self._like(self.nodes, name)
+
+    def _like(self, nodes: Mapping[str, Node], name: str | None = None) -> OpGraph:
+        other = OpGraph.__new__(OpGraph)
+        other.nodes, other.name, other._wiring = nodes, name or self.name, self._wiring
+        return other
+
+
+class _Wiring:
+    """Who reads whom: shared by graphs that differ in their nodes' attributes only."""
+
+    def __init__(self, names: Iterable[str], edges: Iterable[Edge]) -> None:
+        self.nx: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+        self.nx.add_nodes_from(names)
+        self.into: dict[str, list[Edge]] = {name: [] for name in self.nx}
+        for edge in edges:
+            self.nx.add_edge(edge.source, edge.target, edge.slot, port=edge.port, place=edge.place)
+            self.into[edge.target].append(edge)
+        for found in self.into.values():
+            found.sort(key=lambda edge: edge.slot)
+
+    @cached_property
+    def ends(self) -> dict[str, tuple[Endpoint, ...]]:
+        return {
+            name: tuple([Endpoint(edge.source, edge.port) for edge in edges])
+            for name, edges in self.into.items()
+        }
+
+    @cached_property
+    def out(self) -> dict[str, list[Edge]]:
+        out: dict[str, list[Edge]] = {name: [] for name in self.into}
+        for edges in self.into.values():
+            for edge in edges:
+                out[edge.source].append(edge)
+        return out
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        rank = {name: index for index, name in enumerate(self.into)}
+        try:
+            return tuple(nx.lexicographical_topological_sort(self.nx, key=rank.__getitem__))
+        except nx.NetworkXUnfeasible:
+            raise GraphError("the graph has a cycle") from None
+
+
+@lru_cache(maxsize=4096)
+def _shared_op(kind: type[Op], items: tuple[tuple[str, Any], ...]) -> Op:
+    return kind(**dict(items))
+
+
+def _op(kind: type[Op], values: dict[str, Any]) -> Op:
+    """The op of these values; equal ones are the same object, since large graphs repeat them."""
+    try:
+        hash(items := tuple(values.items()))
+    except TypeError:
+        return kind(**values)
+    return _shared_op(kind, items)
 
 
 def with_given(node: Node, values: Mapping[str, Any]) -> Node:

@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, ClassVar, Literal, TypeVar, cast, dataclass_transform, get_type_hints
 
 from opgraph.errors import AttributeValueError, ShapeError, suggest
@@ -193,11 +193,19 @@ class Op:
         """All attributes, in the order of the schema."""
         return {name: getattr(self, spec.field) for name, spec in self.schema().items()}
 
+    @cached_property
+    def _key(self) -> Any:
+        return type(self), freeze(self.values())
+
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.values() == cast("Op", other).values()
+        return self is other or (isinstance(other, Op) and self._key == other._key)
 
     def __hash__(self) -> int:
-        return hash((type(self), *(freeze(value) for value in self.values().values())))
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self._key)
 
     def __repr__(self) -> str:
         schema = self.schema()
@@ -338,3 +346,26 @@ def freeze(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(freeze(item) for item in cast("Iterable[Any]", value))
     return value
+
+
+def describe(kind: type[Op]) -> dict[str, Any]:
+    """What an op is, as plain data: names, inputs, attributes."""
+    names, fewest, most = kind.slots()
+    return {
+        "op": kind.kind,
+        "summary": kind.summary,
+        "family": kind.family,
+        "category": kind.category,
+        "aliases": list(kind.aliases),
+        "inputs": {"names": list(names), "fewest": fewest, "most": most},
+        "attributes": [
+            {
+                "name": spec.name,
+                "required": spec.is_required,
+                "default": None if spec.is_required else spec.default,
+                "doc": spec.doc,
+                "completed_by": spec.rule,
+            }
+            for spec in kind.schema().values()
+        ],
+    }

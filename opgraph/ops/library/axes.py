@@ -1,0 +1,84 @@
+"""Where the channels and the spatial axes of an array stand, and windows that slide over them.
+
+Shapes leave out the batch; Keras's axis numbers count it as axis 0. Shared by several families.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
+
+from opgraph.errors import AttributeValueError
+from opgraph.ops.spec import Dim, Op, Shape
+from opgraph.ops.windows import slide
+
+DataFormat = Literal["channels_last", "channels_first"]
+T = TypeVar("T")
+SPATIAL = {1: ("steps",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
+
+def apart(op: Op, x: Shape, rank: int, data_format: str = "channels_last") -> tuple[Shape, Dim]:
+    """The spatial axes of a map, and its channels.
+
+    Raises:
+        ShapeError: the map has another number of axes.
+    """
+    if len(x) != rank + 1:
+        names = together(SPATIAL[rank], "channels", data_format)
+        raise op.refuse(f"{op.kind} takes ({', '.join(names)}), received {x}")
+    return (x[1:], x[0]) if data_format == "channels_first" else (x[:-1], x[-1])
+
+
+def together(spatial: Sequence[T], channels: T, data_format: str) -> tuple[T, ...]:
+    """Spatial axes and channels in the order of the data format.
+
+    >>> together((8, 8), 3, "channels_first")
+    (3, 8, 8)
+    """
+    return (channels, *spatial) if data_format == "channels_first" else (*spatial, channels)
+
+
+def index(op: Op, axis: int, x: Shape) -> int:
+    """Where one of Keras's axis numbers stands in a shape without batch.
+
+    Raises:
+        ShapeError: there is no such axis, or it is the batch.
+    """
+    at = axis + len(x) if axis < 0 else axis - 1
+    if not 0 <= at < len(x):
+        reason = "is the batch" if axis == 0 or axis == -len(x) - 1 else "does not exist"
+        raise op.refuse(f"axis {axis} of {x} {reason}; axis 1 is the first one after the batch")
+    return at
+
+
+def positions(
+    op: Op,
+    sizes: Shape,
+    window: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
+    dilation: Sequence[int] | None = None,
+) -> Shape:
+    """Number of positions of a window on each axis.
+
+    Raises:
+        ShapeError: the window is larger than an axis.
+    """
+    try:
+        return slide(sizes, window, strides, padding, dilation)
+    except ValueError as error:
+        raise op.refuse(f"{error}; padding='same' would fill it up") from None
+
+
+def refuse_strided_dilation(op: Any) -> None:
+    """Keras's rule: a convolution has strides or gaps, not both.
+
+    Raises:
+        AttributeValueError: it has both.
+    """
+    if max(op.strides) > 1 and max(op.dilation_rate) > 1:
+        raise AttributeValueError(
+            f"expected 1 where strides={op.strides}, received {op.dilation_rate}",
+            where="dilation_rate",
+            hint="Keras has no convolution with strides and gaps at once",
+        )

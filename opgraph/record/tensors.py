@@ -1,0 +1,83 @@
+"""The full tensors of one step, as data that any part of opgraph may read.
+
+Owns the names by which tensors are called (`conv2d_1`, `kernel.grad`); knows neither how they were
+computed nor where they are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from opgraph.errors import RunError, suggest
+from opgraph.record.quantities import Array
+
+
+class TensorName(NamedTuple):
+    """A tensor of a step: the node, and what of it.
+
+    `what` is `output`, `output.grad`, `output.1`, `output.1.grad` (further ports), a weight before
+    the update (`kernel`), `kernel.grad`, `kernel.update`, `kernel.after`, or of a batch
+    normalisation `batch_mean`, `batch_variance`, `moving_mean`, `moving_mean.after` and so on.
+    """
+
+    node: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.what}"
+
+    @property
+    def grad(self) -> TensorName:
+        """Its gradient."""
+        return TensorName(self.node, f"{self.what}.grad")
+
+    @property
+    def update(self) -> TensorName:
+        """What the step adds to it."""
+        return TensorName(self.node, f"{self.what}.update")
+
+    @property
+    def after(self) -> TensorName:
+        """Its value after the step."""
+        return TensorName(self.node, f"{self.what}.after")
+
+
+def output_name(node: str, port: int = 0) -> TensorName:
+    """The name of an output.
+
+    >>> str(output_name("lstm", 1)), str(output_name("conv"))
+    ('lstm.output.1', 'conv.output')
+    """
+    return TensorName(node, f"output.{port}" if port else "output")
+
+
+@dataclass(frozen=True)
+class StepTensors:
+    """All tensors of one step.
+
+    Attributes:
+        step: number of the step, from 1.
+        arrays: the tensors; None for a gradient that does not exist.
+        inputs: what the network was given, one array for each Input node.
+        labels: what it should have answered.
+        indices: which examples of the data set these are.
+        packed: the statistics of the very same step, in the order of the run's layout.
+        verified: whether they are proved to be those of the recorded step.
+    """
+
+    step: int
+    arrays: Mapping[TensorName, Array | None]
+    inputs: tuple[Array, ...]
+    labels: Array
+    packed: Array
+    indices: Array | None = None
+    verified: bool = False
+
+    def __getitem__(self, name: TensorName | tuple[str, str]) -> Array | None:
+        key = TensorName(*name)
+        if key not in self.arrays:
+            near = suggest(str(key), [str(known) for known in self.arrays])
+            raise RunError("no such tensor", where=f"step {self.step}, {key}", hint=near)
+        return self.arrays[key]

@@ -1,0 +1,45 @@
+"""The data that Keras can download: what they look like, known without Keras and without a network.
+
+Owns this table only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class KerasDataset:
+    """One dataset of `keras.datasets`.
+
+    Attributes:
+        kind: pictures, token sequences, or a regression, which has no classes.
+        num_classes: number of classes.
+        shape: (H, W, C) of its pictures.
+        class_names: where its documentation gives them.
+    """
+
+    kind: Literal["pictures", "tokens", "regression"]
+    num_classes: int = 10
+    shape: tuple[int, int, int] = (28, 28, 1)
+    class_names: tuple[str, ...] | None = None
+
+
+_CLOTHES = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle_boot"
+_THINGS = "airplane automobile bird cat deer dog frog horse ship truck"
+
+KERAS_NAMES = {
+    "mnist": KerasDataset("pictures"),
+    "fashion_mnist": KerasDataset(
+        "pictures", class_names=tuple(name.replace("_", " ") for name in _CLOTHES.split())
+    ),
+    "cifar10": KerasDataset(
+        "pictures", shape=(32, 32, 3), class_names=tuple(_THINGS.split())
+    ),
+    "cifar100": KerasDataset("pictures", num_classes=100, shape=(32, 32, 3)),
+    "imdb": KerasDataset("tokens", num_classes=2, class_names=("negative", "positive")),
+    "reuters": KerasDataset("tokens", num_classes=46),
+    "boston_housing": KerasDataset("regression"),
+    "california_housing": KerasDataset("regression"),
+}

@@ -1,0 +1,180 @@
+"""From the name of some data to arrays that a network can be trained on.
+
+Owns the way from a spec to checked `Data`, and the description that makes the same data again; what
+each source looks like stands in a module of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from opgraph.errors import DataError, raise_all
+from opgraph.runtime.data.check import problems
+from opgraph.runtime.data.labels import encode, named
+from opgraph.runtime.data.order import stratified
+from opgraph.runtime.data.result import (
+    MOST_BYTES,
+    Array,
+    Data,
+    DataFacts,
+    Found,
+    InputSpec,
+    Part,
+    Request,
+    Split,
+    Wanted,
+    want,
+)
+from opgraph.runtime.data.sources import find
+
+TEST_SHARE = 0.25
+
+
+def load(
+    spec: str,
+    inputs: Sequence[InputSpec],
+    *,
+    num_classes: int | None = None,
+    seed: int = 0,
+    outputs: Sequence[str] = (),
+    vocabulary: Mapping[str, int] | None = None,
+    most_bytes: int = MOST_BYTES,
+) -> Data:
+    """Data for a network, fitted to its inputs, checked, and split into train and test.
+
+    Args:
+        spec: `digits`, the name of a Keras dataset, `synthetic:<kind>`, or the path of an `.npz` file,
+            a `.csv` file or a folder that holds one folder of pictures for each class.
+        inputs: (name, shape of one example, dtype) of each Input node, in graph order.
+        num_classes: outputs of the network; what the labels say when left out.
+        seed: for synthetic data, and for the split of data that bring none.
+        outputs: names of output nodes; an `.npz` may hold the labels under one of them.
+        vocabulary: for inputs read by an Embedding, its `input_dim`.
+        most_bytes: bound on the memory that the arrays may take.
+
+    Raises:
+        DataError: the data cannot be read or do not fit; several findings come as `Problems`.
+        MissingDependencyError: a package that reads this source is not installed.
+    """
+    source, argument = find(spec)
+    wanted = want(inputs, vocabulary or {})
+    request = Request(spec, argument, wanted, tuple(outputs), num_classes, seed, most_bytes)
+    found = source.read(request)
+    parts, class_names = _encode(found)
+    classes = num_classes or _count_classes(parts, class_names)
+    raise_all([error for part in parts for error in problems(part, wanted, classes)])
+    train, test, split_note = _split(parts, found, wanted, seed)
+    names = named(class_names, classes)
+    data = Data(train, test, classes, names, {})
+    data.description.update(_describe(request, found, data, split_note))
+    return data
+
+
+def peek(spec: str) -> DataFacts:
+    """What the data say about the input shape and the number of classes, as cheaply as can be.
+
+    Raises:
+        DataError: there are no such data.
+    """
+    source, argument = find(spec)
+    return source.peek(argument)
+
+
+def recreate(description: Mapping[str, Any]) -> Data:
+    """The data of a run again, from their description.
+
+    Raises:
+        DataError: the data cannot be read any more, or have changed.
+    """
+    inputs = [(i["name"], tuple(i["shape"]), i["dtype"]) for i in description["inputs"]]
+    vocabulary = {i["name"]: i["vocabulary"] for i in description["inputs"] if i["vocabulary"]}
+    data = load(
+        description["spec"],
+        inputs,
+        num_classes=description["num_classes"],
+        seed=description["seed"],
+        outputs=description["outputs"],
+        vocabulary=vocabulary,
+    )
+    if data.fingerprint != description["fingerprint"]:
+        raise DataError(
+            f"the data have changed: their fingerprint is {data.fingerprint}, it was"
+            f" {description['fingerprint']}",
+            where=description["spec"],
+            hint="steps can be replayed only with the data they were trained on",
+        )
+    return data
+
+
+def _encode(found: Found) -> tuple[list[Part], tuple[str, ...] | None]:
+    parts = [found.train] if found.test is None else [found.train, found.test]
+    together = [np.asarray(part.labels) for part in parts]
+    place = parts[0].label_place
+    ids, names = encode(np.concatenate(together) if len(together) > 1 else together[0], place)
+    cut = len(parts[0].labels)
+    pieces = [ids[:cut], ids[cut:]]
+    encoded = [replace(part, labels=piece) for part, piece in zip(parts, pieces, strict=False)]
+    return encoded, found.class_names or names
+
+
+def _count_classes(parts: list[Part], class_names: tuple[str, ...] | None) -> int:
+    largest = max((int(part.labels.max()) for part in parts if len(part.labels)), default=0)
+    return max(len(class_names or ()), largest + 1)
+
+
+def _split(
+    parts: list[Part], found: Found, wanted: tuple[Wanted, ...], seed: int
+) -> tuple[Split, Split, str]:
+    if len(parts) == 2:
+        whole = [np.arange(len(part.labels)) for part in parts]
+        return (*(_pick(p, i, wanted) for p, i in zip(parts, whole, strict=True)), "as it comes")
+    train, test = found.order or stratified(parts[0].labels, TEST_SHARE, seed)
+    if not len(train):
+        problem = f"{len(test)} example cannot be split into train and test"
+        raise DataError(problem, where=parts[0].label_place)
+    note = f"stratified, {TEST_SHARE:.0%} for the test, seed {seed}"
+    return _pick(parts[0], train, wanted), _pick(parts[0], test, wanted), note
+
+
+def _pick(part: Part, indices: Array, wanted: tuple[Wanted, ...]) -> Split:
+    everything = len(indices) == len(part.labels)
+    inputs = tuple(
+        np.ascontiguousarray(array if everything else array[indices], dtype=w.dtype)
+        for array, w in zip(part.inputs, wanted, strict=True)
+    )
+    labels = part.labels[indices].astype(np.int32)
+    for array in (*inputs, labels):
+        array.flags.writeable = False
+    return Split(inputs, labels)
+
+
+def _describe(request: Request, found: Found, data: Data, split_note: str) -> dict[str, Any]:
+    inputs = [
+        {
+            "name": wanted.name,
+            "shape": list(wanted.shape),
+            "dtype": wanted.dtype.name,
+            "vocabulary": wanted.vocabulary,
+            "example_shape": list(array.shape[1:]),
+            **note,
+        }
+        for wanted, array, note in zip(
+            request.wanted, data.train.inputs, found.notes, strict=True
+        )
+    ]
+    return {
+        "spec": request.spec,
+        "split": split_note,
+        **found.facts,
+        "sizes": {"train": data.train.size, "test": data.test.size},
+        "num_classes": data.num_classes,
+        "class_names": list(data.class_names),
+        "inputs": inputs,
+        "outputs": list(request.outputs),
+        "seed": request.seed,
+        "fingerprint": data.fingerprint,
+    }

@@ -1,0 +1,84 @@
+"""The process a training runs in: TensorFlow's switches, and the facts that `run.json` keeps.
+
+Owns what must be set before the first compiled call, and what identifies the machine; must not know
+networks.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from opgraph.version import __version__
+
+GRAPPLER = {"constant_folding": False, "arithmetic_optimization": False}
+
+
+def prepare_grappler() -> None:
+    """Switch off the rewrites that treat a tensor with one reader differently from one with two.
+
+    With them, measuring would change the last bits of what is measured.
+    """
+    current = tf.config.optimizer.get_experimental_options()
+    if any(current.get(name) is not value for name, value in GRAPPLER.items()):
+        tf.config.optimizer.set_experimental_options({**current, **GRAPPLER})
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of everything that the numbers of a run depend on."""
+    return {
+        "opgraph": __version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def machine_facts() -> dict[str, Any]:
+    """What identifies the machine as far as bits are concerned."""
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "byteorder": sys.byteorder,
+        "devices": [device.device_type for device in tf.config.list_physical_devices()],
+    }
+
+
+def cpu_name() -> str:
+    """The model of the processor, as far as the system tells."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def thread_settings() -> dict[str, int]:
+    """Thread numbers as set; 0 means that TensorFlow chooses."""
+    return {
+        "intra_op": tf.config.threading.get_intra_op_parallelism_threads(),
+        "inter_op": tf.config.threading.get_inter_op_parallelism_threads(),
+    }
+
+
+def numeric_flags() -> dict[str, Any]:
+    """Switches that change bits."""
+    return {
+        "grappler": GRAPPLER,
+        "op_determinism": tf.config.experimental.is_op_determinism_enabled(),
+        "jit": False,
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1"),
+        "statistics": "tensorflow",
+    }
