@@ -1,7 +1,7 @@
 """Parse and analyse generated ResNet-like edge lists of 1k, 10k and 100k nodes.
 
-Each size runs in a process of its own, so that its peak memory is its own. Bars: linear in nodes; 100k
-within 5 s and 1 GB.
+Each size runs in a process of its own, so that its peak memory is its own. Bars: linear in nodes;
+100k within 5 s and 1 GB.
 """
 
 from __future__ import annotations

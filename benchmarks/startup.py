@@ -1,7 +1,7 @@
 """How long opgraph takes to start: whole processes, interleaved, medians.
 
-Bars: `import opgraph` under 50 ms beyond an empty interpreter; `opgraph show` as a whole process within
-0.4 s of `python -c "import networkx"`, TensorFlow not imported.
+Bars: `import opgraph` under 50 ms beyond an empty interpreter; `opgraph show` as a whole process
+within 0.4 s of `python -c "import networkx"`, TensorFlow not imported.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def main() -> None:
             taken[name].append(seconds(command))
     medians = {name: statistics.median(values) for name, values in taken.items()}
     empty, networkx = medians["python -c pass"], medians["import networkx"]
-    print(f"whole processes, median of {ROUNDS} interleaved rounds; python {sys.version.split()[0]},")
+    print(
+        f"whole processes, median of {ROUNDS} interleaved rounds; python {sys.version.split()[0]},"
+    )
     print(f"{platform.processor() or platform.machine()}; command: python benchmarks/startup.py\n")
     print(f"{'':24}{'seconds':>9}{'- empty':>9}{'- networkx':>12}")
     for name, value in medians.items():

@@ -22,6 +22,7 @@ A message answers, in this order: where · what was received · what was expecte
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -41,7 +42,7 @@ class Source:
     @cached_property
     def line_starts(self) -> list[int]:
         """Offsets at which the lines begin."""
-        return [0, *(i + 1 for i, char in enumerate(self.text) if char == "\n")]
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset, both counted from 1."""
@@ -91,7 +92,7 @@ class Place:
 
 def _clip(line: str, column: int) -> tuple[int, str]:
     """Cut a long line to a window around a column: (first character shown, text)."""
-    if _columns(line) <= EXCERPT_COLUMNS:
+    if len(line) <= EXCERPT_COLUMNS and _columns(line) <= EXCERPT_COLUMNS:
         return 0, _printable(line)
     first = max(0, column - EXCERPT_COLUMNS // 4)
     text = line[first : first + EXCERPT_COLUMNS]
@@ -106,8 +107,11 @@ def _printable(text: str) -> str:
 
 
 def _columns(text: str) -> int:
-    """Terminal columns a text takes; East Asian wide characters take two."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+    """Terminal columns a text takes: wide characters take two, combining marks none."""
+    return sum(
+        2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char)
+        for char in text
+    )
 
 
 class OpgraphError(Exception):
@@ -207,22 +211,29 @@ class MissingDependencyError(OpgraphError):
 
 
 class Problems(OpgraphError):
-    """Several errors found in one go."""
+    """Several errors found in one go.
 
-    def __init__(self, errors: Sequence[OpgraphError]) -> None:
-        super().__init__(f"{len(errors)} problems")
+    Attributes:
+        errors: the first of them.
+        more: how many were counted beyond those.
+    """
+
+    def __init__(self, errors: Sequence[OpgraphError], more: int = 0) -> None:
+        super().__init__(f"{len(errors) + more:,} problems")
         self.errors = tuple(errors)
+        self.more = more
 
     def __str__(self) -> str:
-        return "\n\n".join(str(error) for error in self.errors)
+        parts = [str(error) for error in self.errors]
+        return "\n\n".join([*parts, f"and {self.more:,} more"] if self.more else parts)
 
 
-def raise_all(errors: Sequence[OpgraphError]) -> None:
+def raise_all(errors: Sequence[OpgraphError], more: int = 0) -> None:
     """Raise what was found: nothing, the single error, or all of them as `Problems`."""
-    if len(errors) == 1:
+    if len(errors) == 1 and not more:
         raise errors[0]
     if errors:
-        raise Problems(errors)
+        raise Problems(errors, more)
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:

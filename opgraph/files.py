@@ -1,7 +1,7 @@
 """Writing files so that a reader sees the old content or the new, never half of it.
 
-The content goes to a temporary name in the same folder, is flushed to disk, and then takes the place
-of the old file in one move. Knows nothing of what is written.
+The content goes to a temporary name in the same folder, is flushed to disk, and then takes the
+place of the old file in one move. Knows nothing of what is written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from opgraph.errors import FormatError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text as UTF-8 with `\\n` line ends, atomically.
+    """Write a text as UTF-8 with its line ends as they are, atomically.
 
     Raises:
         FormatError: the folder or the file cannot be written.

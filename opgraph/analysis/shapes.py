@@ -43,11 +43,11 @@ def infer_shapes(graph: OpGraph) -> dict[str, tuple[Shapes, Result]]:
 def _ask_node(graph: OpGraph, node: Node, inputs: Shapes) -> Result:
     try:
         result = ask(node.op, inputs)
-    except AttributeValueError as error:
-        return Result(error=error)
-    if result.error is None:
+    except AttributeValueError as missing:
+        return Result(error=missing)
+    if (error := result.error) is None:
         return result
-    return result._replace(error=_located(graph, node, inputs, result.error))
+    return result._replace(error=_located(graph, node, inputs, error))
 
 
 @lru_cache(maxsize=8192)
@@ -63,15 +63,15 @@ def ask(op: Op, inputs: Shapes) -> Result:
     except ShapeError as error:
         return Result(error=error)
     outputs: Shapes = tuple(shape) if isinstance(shape, list) else (shape,)
-    return Result(outputs, op.weights(*inputs), _flops(op, inputs, outputs), op.reach(*inputs))
+    return Result(outputs, op.weights(*inputs), _flops(op, inputs), op.reach(*inputs))
 
 
-def _flops(op: Op, inputs: Shapes, outputs: Shapes) -> int | None:
-    known = all(shape is not None and None not in shape for shape in (*inputs, *outputs))
+def _flops(op: Op, inputs: Shapes) -> int | None:
+    known = all(shape is not None and None not in shape for shape in inputs)
     return op.flops(*inputs) if known else None
 
 
-def _located(graph: OpGraph, node: Node, inputs: Shapes, error: OpgraphError | None) -> ShapeError:
+def _located(graph: OpGraph, node: Node, inputs: Shapes, error: OpgraphError) -> ShapeError:
     """The error with the node, its sources and the place where they are connected."""
     received = [
         f"{shape} from {end.node!r}"

@@ -1,4 +1,4 @@
-"""The verbs of opgraph in Python: each reads its arguments, calls the package that knows, and wraps.
+"""The verbs of opgraph in Python: each calls the package that knows, and wraps the answer.
 
 Imports inside the function, so that reading and drawing never load TensorFlow.
 """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from opgraph.api.graph import Graph
-    from opgraph.record import RunReader
+    from opgraph.record import Record, SiteKind
+    from opgraph.runtime import Evaluation, Prediction
 
 
 class Run:
@@ -25,19 +27,19 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        _ = self.reader
+        _ = self.record
 
     @cached_property
-    def reader(self) -> RunReader:
+    def record(self) -> Record:
         """What reads the files of the run."""
-        from opgraph.record import RunReader
+        from opgraph.record import open_run
 
-        return RunReader.open(self.path)
+        return open_run(self.path)
 
     @property
     def config(self) -> dict[str, Any]:
         """What stands in `run.json`: configuration, versions, seeds, flags, data, command."""
-        return self.reader.info
+        return asdict(self.record.info)
 
     @cached_property
     def graph(self) -> Graph:
@@ -45,32 +47,32 @@ class Run:
         from opgraph.api.graph import Graph
         from opgraph.formats import from_json
 
-        return Graph(from_json(self.reader.graph))
+        return Graph(from_json(self.record.graph))
 
     @property
     def steps(self) -> pa.Table:
         """One row a step: loss, accuracy, learning rate, times."""
-        return self.table("steps")
+        return self.record.steps
 
     def table(
-        self, kind: str, *, nodes: str | None = None, steps: Iterable[int] | None = None
+        self, kind: SiteKind, *, nodes: str | None = None, steps: int | range | None = None
     ) -> pa.Table:
         """The statistics of one kind of site, one row for each step and site.
 
         Args:
-            kind: `steps`, `output`, `output_grad`, `weight` or `bn`.
+            kind: `step`, `output`, `output_grad`, `weight` or `bn`.
             nodes: a glob over node names.
-            steps: the steps wanted; all when left out.
+            steps: a step or a range of them; all when left out.
 
         Raises:
             RunError: no such kind, or the files cannot be read.
         """
-        return self.reader.table(kind, nodes=nodes, steps=steps)
+        return self.record.table(kind, nodes=nodes, steps=steps)
 
     @property
     def keyframes(self) -> list[int]:
         """Steps whose full state is kept."""
-        return self.reader.keyframes
+        return self.record.keyframe_steps
 
     def model(self, step: int | None = None) -> Any:
         """The trained Keras model as it was after a step; after the last one when left out.
@@ -82,11 +84,21 @@ class Run:
 
         return restore(self.path, self.graph.inner, step)
 
-    def evaluate(self, data: Any = None) -> Any:
+    def evaluate(self, data: Any = None, *, step: int | None = None) -> Evaluation:
         """Loss and accuracy on the test split; of the run's own data when left out."""
         from opgraph.api.functions import evaluate
 
-        return evaluate(self, data)
+        return evaluate(self, data, step=step)
+
+    def predict(self, images: Sequence[str | Path], *, step: int | None = None) -> list[Prediction]:
+        """Classify image files, each enlarged and scaled as the training data were.
+
+        Raises:
+            DataError: an image cannot be read, or the run was not trained on images.
+        """
+        from opgraph.api.functions import predict
+
+        return predict(self, images, step=step)
 
     def __repr__(self) -> str:
-        return f"<opgraph.Run {str(self.path)!r}: {self.reader.last_step} steps>"
+        return f"<opgraph.Run {str(self.path)!r}: {len(self.record.steps)} steps>"

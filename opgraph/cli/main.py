@@ -1,4 +1,4 @@
-"""The `opgraph` command: finds the subcommand and turns errors into one message and an exit code."""
+"""The `opgraph` command: finds the subcommand; turns errors into one message and an exit code."""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ class ShapeType(click.ParamType):
 
     name = "SHAPE"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(  # noqa: D102
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
         if isinstance(value, tuple):
             return value
         words = str(value).lower().replace("x", ",").replace("×", ",").strip("()[] ").split(",")

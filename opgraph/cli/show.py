@@ -25,7 +25,7 @@ def command(
 ) -> int:
     """Print the table of a graph: shapes, parameters, operations, memory, receptive field.
 
-    Every attribute shows where it comes from: given in the file, inferred by a rule, or the default.
+    Every attribute shows where it comes from: given in the file, inferred by a rule, or a default.
     """
     from opgraph.analysis import as_data
     from opgraph.render import facts_table

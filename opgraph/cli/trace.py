@@ -22,21 +22,38 @@ DEFAULT_STEPS = 300
     " --set 'batch_norm*.momentum=0.9'"
 )
 @graph_options
-@click.option("--data", default="digits", show_default=True,
-              help="digits, a Keras dataset, data.npz, data.csv, a folder of images, synthetic:KIND.")
+@click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    help="digits, a Keras dataset, data.npz, data.csv, a folder of images, synthetic:KIND.",
+)
 @click.option("-o", "--output", default="runs/latest", show_default=True, help="Run directory.")
-@click.option("--steps", type=click.IntRange(1), default=None,
-              help=f"Optimizer updates; {DEFAULT_STEPS} by default.")
-@click.option("--epochs", type=click.IntRange(1), default=None, help="Passes over the data instead.")
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    default=None,
+    help=f"Optimizer updates; {DEFAULT_STEPS} by default.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), default=None, help="Passes over the data instead."
+)
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--optimizer", default="adam", show_default=True, help="sgd, momentum, adam, ...")
-@click.option("--lr", "learning_rate", type=float, default=3e-3, show_default=True,
-              help="Learning rate.")
-@click.option("--schedule", type=click.Choice(["constant", "cosine"]), default="cosine",
-              show_default=True, help="How the learning rate goes down.")
+@click.option(
+    "--lr", "learning_rate", type=float, default=3e-3, show_default=True, help="Learning rate."
+)
+@click.option(
+    "--schedule",
+    type=click.Choice(["constant", "cosine"]),
+    default="cosine",
+    show_default=True,
+    help="How the learning rate goes down.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--keyframe-every", type=click.IntRange(1), default=None,
-              help="Steps between two full states.")
+@click.option(
+    "--keyframe-every", type=click.IntRange(1), default=None, help="Steps between two full states."
+)
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there already.")
 @click.option("--dry-run", is_flag=True, help="Say what it will take; train nothing.")
 @json_option
@@ -59,10 +76,8 @@ def command(
     from opgraph.cli import report
 
     graph = read_graph(file, settings)
-    if classes is not None:
-        graph = graph.completed(input_shape, classes)
     options["command"] = " ".join(["opgraph", *map(_quoted, sys.argv[1:])])
-    options["input_shape"] = input_shape
+    options |= {"input_shape": input_shape, "num_classes": classes}
     _choose_length(options)
     if dry_run:
         planned = plan(graph, **options)

@@ -77,6 +77,9 @@ def _encode(value: Any, where: str) -> Any:
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
         return {_text_key(key, where): _encode(item, where) for key, item in items}
+    if isinstance(value, Op):
+        said = {k: v for k, v in value.values().items() if v != value.schema()[k].default}
+        return {"class_name": value.kind, "config": _encode(said, where)}
     raise FormatError(f"JSON has no form for {type(value).__name__} {value!r}", where=where)
 
 

@@ -7,7 +7,7 @@ Must not know which op stands for which layer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 from opgraph.errors import FormatError
@@ -61,13 +61,33 @@ class Entry:
 
     @property
     def is_model(self) -> bool:
-        """Whether this is a model of its own, with layers inside."""
-        return isinstance(self.config.get("layers"), list)
+        """Whether this is a model of its own, with layers inside.
+
+        A user's own layer may well have an argument called `layers`.
+        """
+        if not isinstance(self.config.get("layers"), list):
+            return False
+        return self.is_functional or (self.class_name == "Sequential" and self.is_keras)
 
     @property
     def is_functional(self) -> bool:
         """Whether this is a model whose layers say what they read."""
-        return self.is_model and "output_layers" in self.config
+        return "output_layers" in self.config and isinstance(self.config.get("layers"), list)
+
+    @property
+    def is_keras(self) -> bool:
+        """Whether the class is Keras's own; a user's class may have the same name."""
+        own = self.registered_name is None or self.registered_name == self.class_name
+        return own and (self.module == "keras" or self.module.startswith("keras."))
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether this is a function of `keras.ops`, not a layer."""
+        return self.module.startswith("keras.src.ops")
+
+    def called(self, calls: tuple[Call, ...]) -> Entry:
+        """The same layer with other calls."""
+        return replace(self, calls=calls)
 
     @property
     def is_input(self) -> bool:
@@ -83,9 +103,7 @@ def read_entry(data: Any, where: str) -> Entry:
     """
     entry = mapping(data, where)
     config = mapping(entry.get("config"), f"{where}.config")
-    nodes = entry.get("inbound_nodes", [])
-    if not isinstance(nodes, list):
-        raise FormatError(f"expected a list, received {brief(nodes)}", where=f"{where}.inbound_nodes")
+    nodes = sequence(entry.get("inbound_nodes", []), f"{where}.inbound_nodes")
     name = entry.get("name", config.get("name"))
     registered = entry.get("registered_name")
     return Entry(
@@ -94,7 +112,7 @@ def read_entry(data: Any, where: str) -> Entry:
         module=str(entry.get("module") or "keras.layers"),
         registered_name=registered if isinstance(registered, str) else None,
         config=config,
-        calls=tuple(_calls(cast("list[Any]", nodes), f"{where}.inbound_nodes")),
+        calls=tuple(_calls(nodes, f"{where}.inbound_nodes")),
         where=where,
     )
 
@@ -106,12 +124,10 @@ def _calls(nodes: list[Any], where: str) -> Iterator[Call]:
             yield _old_call(cast("list[Any]", node), place)
             continue
         data = mapping(node, place)
-        args = data.get("args", [])
-        if not isinstance(args, list):
-            raise FormatError(f"expected a list, received {brief(args)}", where=f"{place}.args")
+        args = sequence(data.get("args", []), f"{place}.args")
         kwargs = mapping(data.get("kwargs", {}), f"{place}.kwargs")
         yield Call(
-            tuple(_argument(item, f"{place}.args") for item in cast("list[Any]", args)),
+            tuple(_argument(item, f"{place}.args") for item in args),
             {key: _argument(item, f"{place}.kwargs.{key}") for key, item in kwargs.items()},
         )
 
@@ -179,7 +195,7 @@ def read_tensors(value: Any, where: str) -> list[Tensor]:
         if len(items) == 3 and isinstance(items[0], str):
             return [read_tensor(items, where)]
     elif isinstance(value, dict):
-        items = list(cast("dict[str, Any]", value).values())
+        items = _by_key(cast("dict[str, Any]", value))
     else:
         raise FormatError(f"expected a list of layers, received {brief(value)}", where=where)
     return [tensor for item in items for tensor in read_tensors(item, where)]
@@ -193,8 +209,29 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
         for item in cast("list[Any]", value):
             yield from tensors_in(item)
     elif isinstance(value, dict):
-        for item in cast("dict[str, Any]", value).values():
+        for item in _by_key(cast("dict[str, Any]", value)):
             yield from tensors_in(item)
+
+
+def _by_key(items: Mapping[str, Any]) -> list[Any]:
+    """Values in the order of their keys, which is how Keras flattens a dictionary."""
+    return [items[key] for key in sorted(items)]
+
+
+def as_json(value: Any, where: str, depth: int = 0) -> Any:
+    """The same data as if it had been written to JSON and read again: lists for tuples.
+
+    Raises:
+        FormatError: it is nested absurdly deep.
+    """
+    if depth > 4 * DEEPEST:
+        raise FormatError(f"nested more than {4 * DEEPEST} levels deep", where=where)
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        return {str(key): as_json(item, where, depth + 1) for key, item in items}
+    if isinstance(value, list | tuple):
+        return [as_json(item, where, depth + 1) for item in cast("list[Any]", value)]
+    return value
 
 
 def mapping(data: Any, where: str) -> Mapping[str, Any]:
@@ -206,6 +243,17 @@ def mapping(data: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(data, dict):
         raise FormatError(f"expected an object, received {brief(data)}", where=where)
     return cast("dict[str, Any]", data)
+
+
+def sequence(data: Any, where: str) -> list[Any]:
+    """The list that should stand here.
+
+    Raises:
+        FormatError: something else does.
+    """
+    if not isinstance(data, list):
+        raise FormatError(f"expected a list, received {brief(data)}", where=where)
+    return cast("list[Any]", data)
 
 
 def text(value: Any, where: str) -> str:

@@ -6,6 +6,7 @@ Knows ops; must not know where a graph was written down, what its shapes are, or
 from opgraph.graph.checks import check, expected_inputs
 from opgraph.graph.edit import override
 from opgraph.graph.model import Edge, Endpoint, Inferred, Node, OpGraph, Provenance, with_given
+from opgraph.graph.names import NodeNames, layer_name, name_layers
 from opgraph.graph.select import matching
 
 __all__ = [
@@ -13,11 +14,14 @@ __all__ = [
     "Endpoint",
     "Inferred",
     "Node",
+    "NodeNames",
     "OpGraph",
     "Provenance",
     "check",
     "expected_inputs",
+    "layer_name",
     "matching",
+    "name_layers",
     "override",
     "with_given",
 ]

@@ -117,7 +117,7 @@ def _sharing(graph: OpGraph) -> list[OpgraphError]:
         elif other.kind is not node.kind:
             errors.append(
                 GraphError(
-                    f"a {node.kind.kind} cannot share weights with {other.name!r}, a {other.kind.kind}",
+                    f"{node.kind.kind} cannot share weights with {other.name!r}: {other.kind.kind}",
                     where=node.name,
                     place=node.place,
                     node=node.name,

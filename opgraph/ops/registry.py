@@ -19,13 +19,20 @@ from opgraph.ops.spec import Category, Op
 FAMILIES = (
     "source",
     "convolution",
+    "transposed",
+    "separable",
     "dense",
     "normalization",
     "activation",
     "pooling",
+    "adaptive",
     "merge",
     "shaping",
     "regularization",
+    "recurrent",
+    "wrapper",
+    "attention",
+    "preprocessing",
 )
 
 _BY_KIND: dict[str, type[Op]] = {}

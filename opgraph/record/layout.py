@@ -1,7 +1,7 @@
 """Where each moment of each site stands in the packed vector of a step.
 
-A compiled step hands over one vector. `Layout` is made once, from the sites; the step packs by it and
-the record unpacks by it. Owns that map and nothing else: no TensorFlow, no files.
+A compiled step hands over one vector. `Layout` is made once, from the sites; the step packs by it
+and the record unpacks by it. Owns that map and nothing else: no TensorFlow, no files.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COUNTS = frozenset(
 class Site:
     """A place in the network where something is measured at every step.
 
-    Every call of a shared layer is a node of its own, so a node and a port (or a weight) say it all.
+    Every call of a shared layer is a node of its own, so node and port (or weight) say it all.
 
     Attributes:
         kind: what is measured there.
@@ -70,7 +70,7 @@ class Layout:
     Floating-point moments come first, then counts, then the vectors of batch normalisation, so that
     equal types lie side by side and are packed together.
 
-    >>> layout = Layout((Site("output_grad", "x", connected=False), Site("step", "")))
+    >>> layout = Layout((Site("output_grad", "x", connected=False), Site("steps", "")))
     >>> [(entry.moment, entry.start) for entry in layout.entries][:2], layout.size
     ([('loss', 0), ('regularization', 1)], 5)
     """
@@ -125,5 +125,3 @@ class Layout:
 
 def _width(site: Site) -> int:
     return int(site.shape[0] or 0) if site.kind == "bn" else 1
-
-

@@ -13,12 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-SiteKind = Literal["output", "output_grad", "weight", "bn", "step"]
+SiteKind = Literal["output", "output_grad", "weight", "bn", "steps"]
 Array = NDArray[Any]
 Moments = Mapping[str, Array]
 Finish = Callable[[Moments], Array]
 
-KINDS: tuple[SiteKind, ...] = ("output", "output_grad", "weight", "bn", "step")
+KINDS: tuple[SiteKind, ...] = ("output", "output_grad", "weight", "bn", "steps")
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,9 @@ def _output_grad() -> list[Quantity]:
             ("sumsq",),
             norm("sumsq"),
         ),
-        Quantity("rms", "", f"root mean square, {_LEFT_OUT}", "output_grad", ("sumsq", *counted), rms),
+        Quantity(
+            "rms", "", f"root mean square, {_LEFT_OUT}", "output_grad", ("sumsq", *counted), rms
+        ),
         _count("nonfinite", "NaN and Inf elements", "output_grad"),
         _count("count", "elements in the batch", "output_grad"),
     ]
@@ -221,7 +223,7 @@ def _bn() -> list[Quantity]:
 
 def _step() -> list[Quantity]:
     def plain(name: str, unit: str, doc: str, dtype: str = "float64") -> Quantity:
-        return Quantity(name, unit, doc, "step", (name,), moment(name), dtype)
+        return Quantity(name, unit, doc, "steps", (name,), moment(name), dtype)
 
     return [
         plain("epoch", "", "pass over the training data, from 0", "int64"),
@@ -232,7 +234,7 @@ def _step() -> list[Quantity]:
             "accuracy",
             "1",
             "share of the batch that is classified rightly, before the update",
-            "step",
+            "steps",
             ("correct", "predictions"),
             lambda moments: _ratio(moments["correct"], moments["predictions"]),
         ),
@@ -255,7 +257,7 @@ MOMENTS: Mapping[SiteKind, tuple[str, ...]] = {
         *("update_sumsq", "update_nonfinite"),
     ),
     "bn": tuple(_BN),
-    "step": ("loss", "regularization", "correct", "predictions", "learning_rate"),
+    "steps": ("loss", "regularization", "correct", "predictions", "learning_rate"),
 }
 
 

@@ -5,6 +5,31 @@ or the command line.
 """
 
 from opgraph.runtime.build import Built, build, node_names
-from opgraph.runtime.names import NodeNames
+from opgraph.runtime.dryrun import Plan, plan
+from opgraph.runtime.evaluate import Evaluation, Prediction, evaluate, predict, restore
+from opgraph.runtime.objective import Objective, choose_objective
+from opgraph.runtime.recipe import Recipe
+from opgraph.runtime.step import Step
+from opgraph.runtime.trace import Progress, trace
+from opgraph.runtime.training import Training, prepare
 
-__all__ = ["Built", "NodeNames", "build", "node_names"]
+__all__ = [
+    "Built",
+    "Evaluation",
+    "Objective",
+    "Plan",
+    "Prediction",
+    "Progress",
+    "Recipe",
+    "Step",
+    "Training",
+    "build",
+    "choose_objective",
+    "evaluate",
+    "node_names",
+    "plan",
+    "predict",
+    "prepare",
+    "restore",
+    "trace",
+]

@@ -7,6 +7,7 @@ layer stands for an op is said by the op; must not know how a model is trained.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,9 +15,16 @@ from typing import Any, cast
 import keras
 
 from opgraph.errors import BuildError, OpgraphError, raise_all
-from opgraph.graph import Endpoint, Node, OpGraph, check
-from opgraph.runtime.build_opaque import opaque_layer, refuse_code
-from opgraph.runtime.names import NodeNames, layer_name, name_layers
+from opgraph.graph import (
+    Endpoint,
+    Node,
+    NodeNames,
+    OpGraph,
+    check,
+    layer_name,
+    name_layers,
+)
+from opgraph.runtime.build_opaque import opaque_call, opaque_layer, refuse_code
 
 NAMES_ATTRIBUTE = "opgraph_names"
 SEED_LIMIT = 2**31 - 1
@@ -27,7 +35,8 @@ class Built:
     """A Keras model and where each part of the graph is in it.
 
     Attributes:
-        model: functional model from all inputs, in graph order, to all outputs of the sinks.
+        model: functional model from all inputs, in graph order, to all outputs of the sinks; a
+            single one is not a list.
         graph: the graph it was built from.
         layers: the Keras layer of each node; nodes that share weights have the same one.
         outputs: the symbolic tensor of each output, call and port.
@@ -55,7 +64,7 @@ class Built:
         endpoints = list(self.outputs)
         tensors = [self.outputs[endpoint] for endpoint in endpoints]
         name = f"{self.model.name}-all"
-        return keras.Model(self.model.inputs, tensors, name=name), endpoints
+        return keras.Model(_one_or_all(self.model.inputs), tensors, name=name), endpoints
 
 
 def build(graph: OpGraph, *, seed: int | None = None) -> Built:
@@ -138,7 +147,8 @@ def _apply(graph: OpGraph, node: Node, layer: Any, outputs: Mapping[Endpoint, An
         return [layer.output]
     inputs = [_read(node, end, outputs) for end in graph.inputs(node.name)]
     try:
-        result = node.op.call(layer, inputs)
+        call = opaque_call if node.op.category == "opaque" else type(node.op).call
+        result = call(node.op, layer, inputs)
     except Exception as error:
         raise _refused(node, error) from error
     return list(cast("Iterable[Any]", result)) if isinstance(result, list | tuple) else [result]
@@ -158,10 +168,10 @@ def _read(node: Node, end: Endpoint, outputs: Mapping[Endpoint, Any]) -> Any:
 
 def _refused(node: Node, error: Exception) -> BuildError:
     """The error for what Keras says about a node, without Keras's list of arguments."""
-    said = str(error).split("\n\nArguments received")[0].strip() or type(error).__name__
-    said = " ".join(said.split())
+    said = re.sub(r"\x1b\[\d*m", "", str(error)).split("Arguments received by")[0]
+    said = " ".join(re.sub(r"^Exception encountered when calling \S+", "", said).split())
     return BuildError(
-        f"Keras cannot make this {node.kind.kind}: {said}",
+        f"Keras cannot make this {node.kind.kind}: {said or type(error).__name__}",
         where=node.name,
         node=node.name,
         place=node.place,
@@ -170,9 +180,18 @@ def _refused(node: Node, error: Exception) -> BuildError:
 
 def _model(graph: OpGraph, outputs: Mapping[Endpoint, Any]) -> Any:
     inputs = [outputs[Endpoint(node.name)] for node in graph if node.kind.category == "input"]
-    sinks = set(graph.sinks)
-    results = [tensor for end, tensor in outputs.items() if end.node in sinks]
-    return keras.Model(inputs, results, name=layer_name(graph.name))
+    unread = [name for name in graph.sinks if graph[name].kind.category != "input"]
+    results = [
+        outputs[Endpoint(name, port)]
+        for name in unread or graph.sinks
+        for port in range(sum(end.node == name for end in outputs))
+    ]
+    return keras.Model(_one_or_all(inputs), _one_or_all(results), name=layer_name(graph.name))
+
+
+def _one_or_all(tensors: list[Any]) -> Any:
+    """A single tensor as it is: Keras tells one apart from a list of one."""
+    return tensors[0] if len(tensors) == 1 else tensors
 
 
 def _weight_names(graph: OpGraph, layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +200,7 @@ def _weight_names(graph: OpGraph, layers: Mapping[str, Any]) -> dict[str, Any]:
         if graph.owner(name) != name:
             continue
         layer = layers[name]
-        for weight in layer.weights:
+        for weight in getattr(layer, "weights", ()):  # an operation of keras.ops has none
             named[f"{name}/{_within(layer.name, weight.path)}"] = weight
     return named
 

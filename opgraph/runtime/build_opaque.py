@@ -18,6 +18,7 @@ RUNS_CODE = frozenset(
     {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
 )
 DEEPEST = 64
+SLOT = "$slot"
 
 
 def opaque_layer(op: Op, options: Mapping[str, Any]) -> Any:
@@ -46,6 +47,31 @@ def opaque_layer(op: Op, options: Mapping[str, Any]) -> Any:
             hint="register it first: keras.saving.register_keras_serializable()",
         )
     return keras.saving.deserialize_keras_object(entry, safe_mode=True)
+
+
+def opaque_call(op: Op, layer: Any, inputs: list[Any]) -> Any:
+    """Apply a rebuilt layer as its configuration says, its tensors being `{"$slot": number}`."""
+    settings: dict[str, Any] = dict(op.values()["settings"] or {})
+    if "call" not in settings:
+        return layer(*inputs)
+    args = [_argument(item, inputs) for item in settings["call"].get("args", [])]
+    kwargs = settings["call"].get("kwargs", {})
+    return layer(*args, **{key: _argument(item, inputs) for key, item in kwargs.items()})
+
+
+def _argument(value: Any, inputs: list[Any]) -> Any:
+    if isinstance(value, Mapping):
+        entry = dict(cast("Mapping[str, Any]", value))
+        if set(entry) == {SLOT}:
+            return inputs[entry[SLOT]]
+        if "class_name" in entry:
+            return keras.saving.deserialize_keras_object(entry, safe_mode=True)
+        return {key: _argument(item, inputs) for key, item in entry.items()}
+    if isinstance(value, list | tuple):
+        items = [_argument(item, inputs) for item in cast("Iterable[Any]", value)]
+        is_index = any(isinstance(item, slice) for item in items)
+        return tuple(items) if is_index else items
+    return value
 
 
 def _is_known(entry: Mapping[str, Any]) -> bool:

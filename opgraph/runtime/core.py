@@ -48,6 +48,7 @@ class CoreTensors:
     """Everything that one step makes available.
 
     Attributes:
+        inputs: names of the Input nodes.
         outputs: each node's outputs.
         output_grads: gradient of the loss at each; None where there is none.
         weights: trainable weights by `node/weight`.
@@ -59,6 +60,7 @@ class CoreTensors:
         learning_rate: of this update.
     """
 
+    inputs: frozenset[str]
     outputs: Mapping[Endpoint, Tensor]
     output_grads: Mapping[Endpoint, Tensor | None]
     weights: Mapping[str, WeightTensors]
@@ -106,7 +108,9 @@ class Core:
         self._apply(grads, weights)
         after = {name: tf.convert_to_tensor(variable) for name, variable in weights.items()}
         found = self.objective.predictions(answer)
+        graph = self.built.graph
         return CoreTensors(
+            inputs=frozenset(node.name for node in graph if node.kind.category == "input"),
             outputs=outputs,
             output_grads=output_grads,
             weights={
@@ -129,7 +133,8 @@ class Core:
         with ExitStack() as stack:
             for layer in _unique(self.built.layers.values()):
                 stack.enter_context(_watched(layer, watch))
-            results = self.network(list(inputs), training=True)
+            given = inputs[0] if len(inputs) == 1 else list(inputs)
+            results = self.network(given, training=True)
         results = results if isinstance(results, list | tuple) else [results]
         return dict(zip(self.endpoints, results, strict=True))
 
@@ -195,7 +200,7 @@ def _watched(layer: Any, watch: Watch) -> Generator[None]:
     """
     replaced = {"call": _own_output(layer, layer.call, watch)}
     if isinstance(layer, keras.layers.BatchNormalization):
-        replaced["_moments"] = _kept_moments(layer, layer._moments, watch)
+        replaced["_moments"] = _kept_moments(layer, layer._moments, watch)  # pyright: ignore[reportPrivateUsage]
     kept = {name: vars(layer)[name] for name in replaced if name in vars(layer)}
     for name, function in replaced.items():
         object.__setattr__(layer, name, function)

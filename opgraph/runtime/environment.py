@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import config as tf_config
 
 from opgraph.version import __version__
 
@@ -77,7 +78,7 @@ def numeric_flags() -> dict[str, Any]:
     """Switches that change bits."""
     return {
         "grappler": GRAPPLER,
-        "op_determinism": tf.config.experimental.is_op_determinism_enabled(),
+        "op_determinism": tf_config.is_op_determinism_enabled(),
         "jit": False,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1"),
         "statistics": "tensorflow",

@@ -69,9 +69,9 @@ def choose_objective(graph: OpGraph) -> Objective:
     Raises:
         TraceError: there is no output that class labels can be compared with, or several.
     """
-    sinks = graph.sinks
+    sinks = [name for name in graph.sinks if graph[name].kind.category != "input"]
     ends = {name: _last_function(graph, name) for name in sinks}
-    chosen = list(sinks)
+    chosen = sinks
     if len(sinks) > 1:
         chosen = [name for name in sinks if ends[name] in ("softmax", "sigmoid")]
     if len(chosen) != 1:

@@ -1,8 +1,8 @@
 """Statistics of the tensors of a step, by TensorFlow's own reductions, packed into one vector.
 
-Reads what the core makes and changes none of it. Usually all numbers are finite and plain reductions
-do; if one is not, all statistics are made again with non-finite elements counted and left out. Owns
-the moments; how they are finished into quantities is told by `record`.
+Reads what the core makes and changes none of it. Usually all numbers are finite and plain
+reductions do; if one is not, all statistics are made again with non-finite elements counted and
+left out. Owns the moments; how they are finished into quantities is told by `record`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,21 @@ EXACT_IN_FLOAT32 = 1 << 24
 
 
 def make_sites(core: CoreTensors) -> tuple[Site, ...]:
-    """The sites of a step, from its tensors as they are being traced."""
-    sites = [Site("step", "")]
-    for kind, tensors in (("output", core.outputs), ("output_grad", core.output_grads)):
-        for end, tensor in tensors.items():
-            like = core.outputs[end]
-            shape, dtype = tuple(like.shape[1:]), like.dtype.name
-            connected = tensor is not None
-            sites.append(Site(kind, end.node, end.port, "", shape, dtype, connected))
+    """The sites of a step, from its tensors as they are being traced.
+
+    The gradient at an input is not one of them: no update depends on it, and it costs one more
+    convolution a step. It is there among the full tensors of a step.
+    """
+    sites = [Site("steps", "")]
+    for end, tensor in core.outputs.items():
+        shape, dtype = tuple(tensor.shape[1:]), tensor.dtype.name
+        sites.append(Site("output", end.node, end.port, "", shape, dtype))
+    for end, grad in core.output_grads.items():
+        if end.node in core.inputs:
+            continue
+        tensor = core.outputs[end]
+        shape, dtype = tuple(tensor.shape[1:]), tensor.dtype.name
+        sites.append(Site("output_grad", end.node, end.port, "", shape, dtype, grad is not None))
     for name, weight in core.weights.items():
         node, _, own = name.rpartition("/")
         shape, dtype = tuple(weight.before.shape), weight.before.dtype.name
@@ -47,11 +54,13 @@ def make_sites(core: CoreTensors) -> tuple[Site, ...]:
 def pack_statistics(core: CoreTensors, layout: Layout) -> Tensor:
     """All moments of a step as one float64 vector in the order of the layout."""
     plain = _pack(core, layout, reduce_finite)
-    return tf.cond(
-        tf.reduce_all(tf.math.is_finite(plain)),
-        lambda: plain,
+    # One call, not inlined: the executor visits every operation of a branch that is not taken.
+    again = tf.function(
         lambda: _pack(core, layout, reduce_masked),
+        autograph=False,
+        experimental_attributes={"_noinline": True},
     )
+    return tf.cond(tf.reduce_all(tf.math.is_finite(plain)), lambda: plain, again)
 
 
 def _pack(core: CoreTensors, layout: Layout, reduce: Reduce) -> Tensor:
@@ -59,13 +68,14 @@ def _pack(core: CoreTensors, layout: Layout, reduce: Reduce) -> Tensor:
     tensors = [tf.convert_to_tensor(moments[e.site][e.moment]) for e in layout.entries]
     parts: list[Tensor] = []
     for (dtype, rank), run in groupby(tensors, key=lambda x: (x.dtype, x.shape.rank)):
-        joined = tf.concat(list(run), 0) if rank else tf.stack(list(run))
+        join = tf.stack if rank == 0 else tf.concat
+        joined = join(list(run), axis=0)
         parts.append(joined if dtype == tf.float64 else tf.cast(joined, tf.float64))
     return tf.concat(parts, 0)
 
 
 def _moments(core: CoreTensors, site: Site, reduce: Reduce) -> Moments:
-    if site.kind == "step":
+    if site.kind == "steps":
         return _step_moments(core)
     if site.kind == "bn":
         return core.bn[site.node]._asdict()
@@ -89,7 +99,11 @@ def _step_moments(core: CoreTensors) -> Moments:
 def _weight_moments(core: CoreTensors, site: Site, reduce: Reduce) -> Moments:
     weight = core.weights[f"{site.node}/{site.weight}"]
     found: dict[str, Tensor] = {}
-    for what, tensor in (("value", weight.before), ("grad", weight.grad), ("update", weight.update)):
+    for what, tensor in (
+        ("value", weight.before),
+        ("grad", weight.grad),
+        ("update", weight.update),
+    ):
         if tensor is None:
             continue
         reduced = reduce(tensor, ("sumsq", "nonfinite"))

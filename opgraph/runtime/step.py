@@ -1,8 +1,8 @@
 """The compiled training step: measured, bare, or handing over all its tensors.
 
-One core, three things that are fetched from it. Each batch signature has programs of its own, all made
-before the first step, so that nothing is traced while training goes on. Owns the programs; must not
-know data sources or files.
+One core, three things that are fetched from it. Each batch signature has programs of its own, all
+made before the first step, so that nothing is traced while training goes on. Owns the programs;
+must not know data sources or files.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ class Step:
         traces: how many programs have been traced so far.
     """
 
-    def __init__(
-        self, built: Built, optimizer: Any, *, objective: Objective | None = None
-    ) -> None:
+    def __init__(self, built: Built, optimizer: Any, *, objective: Objective | None = None) -> None:
         prepare_grappler()
         chosen = objective or choose_objective(built.graph)
         self.core: Core = make_core(built, optimizer, chosen)
@@ -140,5 +138,3 @@ def _named(core: CoreTensors) -> dict[TensorName, Any]:
             found[TensorName(node, what)] = getattr(bn, f"{what}_before")
             found[TensorName(node, f"{what}.after")] = getattr(bn, what)
     return found
-
-

@@ -16,10 +16,10 @@ def test_a_shape_error_names_node_sources_shapes_and_place(graph_of):
     assert isinstance(error, ShapeError)
     assert error.node == "add"
     assert str(error) == (
-        "text:2:26  add: inputs of (8, 8, 4) and (8, 8, 6) do not fit; receives (8, 8, 4) from"
-        " 'conv1' and (8, 8, 6) from 'conv2'\n"
+        "graph:2:6  add: inputs of (8, 8, 4) and (8, 8, 6) do not fit: 4 meets 6, and neither is 1;"
+        " receives (8, 8, 4) from 'conv1' and (8, 8, 6) from 'conv2'\n"
         "   2 │ x -> conv2[filters=6] -> add\n"
-        "                                ^^^"
+        "            ^^^^^^^^^^^^^^^^^^^^^^^"
     )
     assert analysis["conv2"].output == (8, 8, 6), "everything before the error is known"
     assert analysis["relu"].outputs == (), "nothing behind it is"
@@ -40,7 +40,7 @@ def test_a_missing_attribute_is_an_error_of_its_node(graph_of):
     (error,) = analysis.errors
     assert isinstance(error, AttributeValueError)
     assert error.headline == (
-        "text:1:25  reshape.target_shape: a value is needed, none was given or inferred"
+        "graph:1:25  reshape.target_shape: a value is needed, none was given or inferred"
     )
 
 
@@ -110,5 +110,7 @@ def test_data_say_where_each_attribute_comes_from(graph_of):
 def test_data_are_json(graph_of):
     import json
 
-    data = as_data(analyze(graph_of("x: Input(shape=(none,4)) -> bi: Bidirectional(layer=LSTM(units=3))")))
+    data = as_data(
+        analyze(graph_of("x: Input(shape=(none,4)) -> bi: Bidirectional(layer=LSTM(units=3))"))
+    )
     assert json.loads(json.dumps(data)) == data

@@ -1,5 +1,7 @@
 """The figures of the sample network, each worked out by hand."""
 
+from itertools import pairwise
+
 import pytest
 
 from opgraph.analysis import analyze
@@ -17,7 +19,7 @@ IDS = [
 @pytest.fixture(scope="module")
 def sample():
     nodes = [Node(name, guess(name), guessed=True) for name in IDS]
-    edges = [Edge(a, b, 0) for a, b in zip(IDS, IDS[1:], strict=False)]
+    edges = [Edge(a, b, 0) for a, b in pairwise(IDS)]
     return analyze(OpGraph(nodes, edges))
 
 
@@ -102,8 +104,10 @@ def test_depth_and_critical_path(sample):
 
 def test_data_decide_input_and_classes():
     nodes = [Node(name, guess(name), guessed=True) for name in IDS]
-    edges = [Edge(a, b, 0) for a, b in zip(IDS, IDS[1:], strict=False)]
+    edges = [Edge(a, b, 0) for a, b in pairwise(IDS)]
     facts = analyze(OpGraph(nodes, edges), input_shape=(28, 28, 1), num_classes=7)
     assert facts["conv2d_1"].weights["kernel"].shape == (3, 3, 1, 32)
     assert facts["logits"].output == (7,)
-    assert facts["logits"].node.inferred["units"].reason == "the last dense layer: one output a class"
+    assert (
+        facts["logits"].node.inferred["units"].reason == "the last dense layer: one output a class"
+    )

@@ -32,7 +32,8 @@ def test_importing_opgraph_loads_only_itself():
         before = set(sys.modules)
         import opgraph
         new = set(sys.modules) - before
-        print("\\n".join(sorted(name for name in new if name.split('.')[0] not in sys.stdlib_module_names)))
+        known = sys.stdlib_module_names
+        print(*(name for name in new if name.split(".")[0] not in known))
         """
     )
     assert result.returncode == 0, result.stderr
@@ -66,7 +67,8 @@ def test_show_does_not_import_tensorflow():
 import sys
 from opgraph.cli import main
 status = main({arguments!r})
-heavy = [m for m in ("tensorflow", "keras", "pyarrow", "sklearn", "scipy", "PIL") if m in sys.modules]
+names = ("tensorflow", "keras", "pyarrow", "sklearn", "scipy", "PIL")
+heavy = [name for name in names if name in sys.modules]
 print("HEAVY", heavy)
 """
     assert "HEAVY []" in run(code).stdout

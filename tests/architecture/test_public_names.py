@@ -28,5 +28,7 @@ def test_unknown_name_is_an_attribute_error():
 
 def test_dir_lists_the_public_names():
     code = "import opgraph; print(' '.join(dir(opgraph)))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert set(opgraph.__all__) <= set(result.stdout.split())

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 from opgraph.errors import AttributeValueError
-from opgraph.ops.spec import Dim, Op, Shape
+from opgraph.ops.checks import whole
+from opgraph.ops.spec import POINTWISE, WHOLE, Dim, Op, Reach, Shape
 from opgraph.ops.windows import slide
 
 DataFormat = Literal["channels_last", "channels_first"]
@@ -70,15 +71,44 @@ def positions(
         raise op.refuse(f"{error}; padding='same' would fill it up") from None
 
 
-def refuse_strided_dilation(op: Any) -> None:
+def refuse_strided_dilation(self: Any) -> None:
     """Keras's rule: a convolution has strides or gaps, not both.
 
     Raises:
         AttributeValueError: it has both.
     """
-    if max(op.strides) > 1 and max(op.dilation_rate) > 1:
+    if max(self.strides) > 1 and max(self.dilation_rate) > 1:
         raise AttributeValueError(
-            f"expected 1 where strides={op.strides}, received {op.dilation_rate}",
+            f"expected 1 where strides={self.strides}, received {self.dilation_rate}",
             where="dilation_rate",
             hint="Keras has no convolution with strides and gaps at once",
         )
+
+
+def axis_or_axes(value: Any) -> int | tuple[int, ...]:
+    """Converter to one of Keras's axis numbers, or to several; a single one in a list is itself.
+
+    >>> axis_or_axes([-1]), axis_or_axes([1, 2])
+    (-1, (1, 2))
+    """
+    items = tuple(value) if isinstance(value, list | tuple) else (value,)
+    try:
+        numbers = tuple(whole(item) for item in items)
+    except ValueError:
+        raise ValueError("expected a whole number or several of them") from None
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def indices(op: Op, axis: int | tuple[int, ...], x: Shape) -> list[int]:
+    """Where Keras's axis numbers stand in a shape without batch, in ascending order.
+
+    Raises:
+        ShapeError: there is no such axis, or it is the batch.
+    """
+    numbers = axis if isinstance(axis, tuple) else (axis,)
+    return sorted(index(op, number, x) for number in numbers)
+
+
+def along(op: Op, axis: int | tuple[int, ...], x: Shape) -> Reach:
+    """Reach of an op that looks along these axes: pointwise if only along the channels."""
+    return POINTWISE if indices(op, axis, x) == [len(x) - 1] else WHOLE

@@ -19,7 +19,7 @@ from opgraph.ops.windows import add, divide, volume
 OPTIONS = (*for_weights("kernel", "bias"), "activity_regularizer")
 
 
-def _shape(self: Conv1D | Conv2D | Conv3D, x: Shape) -> Shape:
+def _shape(self: Convolution, x: Shape) -> Shape:
     spatial, channels = apart(self, x, len(self.kernel_size), self.data_format)
     if (channels or 0) % self.groups or self.filters % self.groups:
         raise self.refuse(
@@ -31,19 +31,19 @@ def _shape(self: Conv1D | Conv2D | Conv3D, x: Shape) -> Shape:
     return together(slid, self.filters, self.data_format)
 
 
-def _weights(self: Conv1D | Conv2D | Conv3D, x: Shape) -> dict[str, Weight]:
+def _weights(self: Convolution, x: Shape) -> dict[str, Weight]:
     _, channels = apart(self, x, len(self.kernel_size), self.data_format)
     kernel = (*self.kernel_size, divide(channels, self.groups), self.filters)
     return kernel_and_bias(self, kernel, (self.filters,))
 
 
-def _flops(self: Conv1D | Conv2D | Conv3D, x: tuple[int, ...]) -> Dim:
+def _flops(self: Convolution, x: tuple[int, ...]) -> Dim:
     numbers, kernel = volume(_shape(self, x)), volume(_weights(self, x)["kernel"].shape)
     multiply_adds = numbers * kernel // self.filters
     return add(2 * multiply_adds, self.use_bias * numbers, function_flops(self.activation, numbers))
 
 
-def _reach(self: Conv1D | Conv2D | Conv3D, x: Shape) -> Reach:
+def _reach(self: Convolution, x: Shape) -> Reach:
     sides = zip(self.dilation_rate, self.kernel_size, strict=True)
     return Reach(tuple(gap * (size - 1) + 1 for gap, size in sides), self.strides)
 
@@ -115,3 +115,6 @@ class Conv3D(Op):
 
     check = refuse_strided_dilation
     shape, weights, flops, reach = _shape, _weights, _flops, _reach
+
+
+Convolution = Conv1D | Conv2D | Conv3D

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 from opgraph.ops.spec import Op, Shape
 from opgraph.ops.windows import volume
@@ -18,8 +18,8 @@ def free(self: Op, x: tuple[int, ...]) -> int:
     return 0
 
 
-def each(cost: int) -> Callable[[Op, tuple[int, ...]], int]:
-    """So many operations for each number."""
+def each(cost: int) -> Any:
+    """The method of an op that costs so many operations for each number."""
 
     def flops(self: Op, x: tuple[int, ...]) -> int:
         return cost * volume(x)

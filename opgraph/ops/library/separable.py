@@ -26,52 +26,46 @@ DEPTHWISE = (*for_weights("depthwise", "bias"), "activity_regularizer")
 SEPARABLE = (*for_weights("depthwise", "pointwise", "bias"), "activity_regularizer")
 
 
-def _slid(
-    self: DepthwiseConv1D | DepthwiseConv2D | SeparableConv1D | SeparableConv2D, x: Shape
-) -> Shape:
+def _slid(self: Either, x: Shape) -> Shape:
     spatial, _ = apart(self, x, len(self.kernel_size), self.data_format)
     return positions(
         self, spatial, self.kernel_size, self.strides, self.padding, self.dilation_rate
     )
 
 
-def _channels(
-    self: DepthwiseConv1D | DepthwiseConv2D | SeparableConv1D | SeparableConv2D, x: Shape
-) -> Dim:
+def _channels(self: Either, x: Shape) -> Dim:
     """Channels between the two halves: those of the input, times the multiplier."""
     _, channels = apart(self, x, len(self.kernel_size), self.data_format)
     return multiply(channels, self.depth_multiplier)
 
 
-def _reach(
-    self: DepthwiseConv1D | DepthwiseConv2D | SeparableConv1D | SeparableConv2D, x: Shape
-) -> Reach:
+def _reach(self: Either, x: Shape) -> Reach:
     sides = zip(self.dilation_rate, self.kernel_size, strict=True)
     return Reach(tuple(gap * (size - 1) + 1 for gap, size in sides), self.strides)
 
 
-def _depthwise_shape(self: DepthwiseConv1D | DepthwiseConv2D, x: Shape) -> Shape:
+def _depthwise_shape(self: Depthwise, x: Shape) -> Shape:
     return together(_slid(self, x), _channels(self, x), self.data_format)
 
 
-def _depthwise_weights(self: DepthwiseConv1D | DepthwiseConv2D, x: Shape) -> dict[str, Weight]:
+def _depthwise_weights(self: Depthwise, x: Shape) -> dict[str, Weight]:
     _, channels = apart(self, x, len(self.kernel_size), self.data_format)
     shape = (*self.kernel_size, channels, self.depth_multiplier)
     kernel = {"kernel": Weight(shape, True, self.initializer("depthwise", "glorot_uniform"))}
     return kernel | (bias_only(self, (_channels(self, x),)) if self.use_bias else {})
 
 
-def _depthwise_flops(self: DepthwiseConv1D | DepthwiseConv2D, x: tuple[int, ...]) -> Dim:
+def _depthwise_flops(self: Depthwise, x: tuple[int, ...]) -> Dim:
     numbers = volume(_depthwise_shape(self, x))
     multiply_adds = numbers * volume(self.kernel_size)
     return add(2 * multiply_adds, self.use_bias * numbers, function_flops(self.activation, numbers))
 
 
-def _separable_shape(self: SeparableConv1D | SeparableConv2D, x: Shape) -> Shape:
+def _separable_shape(self: Separable, x: Shape) -> Shape:
     return together(_slid(self, x), self.filters, self.data_format)
 
 
-def _separable_weights(self: SeparableConv1D | SeparableConv2D, x: Shape) -> dict[str, Weight]:
+def _separable_weights(self: Separable, x: Shape) -> dict[str, Weight]:
     _, channels = apart(self, x, len(self.kernel_size), self.data_format)
     depthwise = (*self.kernel_size, channels, self.depth_multiplier)
     pointwise = (*(1 for _ in self.kernel_size), _channels(self, x), self.filters)
@@ -85,7 +79,7 @@ def _separable_weights(self: SeparableConv1D | SeparableConv2D, x: Shape) -> dic
     }
 
 
-def _separable_flops(self: SeparableConv1D | SeparableConv2D, x: tuple[int, ...]) -> Dim:
+def _separable_flops(self: Separable, x: tuple[int, ...]) -> Dim:
     places, between = volume(_slid(self, x)), volume((_channels(self, x),))
     numbers = places * self.filters
     multiply_adds = places * between * (volume(self.kernel_size) + self.filters)
@@ -94,7 +88,7 @@ def _separable_flops(self: SeparableConv1D | SeparableConv2D, x: tuple[int, ...]
 
 @op("一维深度卷积", category="convolution")
 class DepthwiseConv1D(Op):
-    """Slide windows of its own over each channel of a sequence: (T, C) -> (T', C * depth_multiplier)."""
+    """Slide windows over each channel of a sequence by itself: (T, C) -> (T', C * n)."""
 
     kernel_size: tuple[int] = attr(default=3, doc="window length", converter=single)
     strides: tuple[int] = attr(default=1, doc="step between windows", converter=single)
@@ -123,7 +117,7 @@ class DepthwiseConv1D(Op):
     category="convolution",
 )
 class DepthwiseConv2D(Op):
-    """Slide windows of its own over each channel of an image: (H, W, C) -> (H', W', C * depth_multiplier)."""
+    """Slide windows over each channel of an image by itself: (H, W, C) -> (H', W', C * n)."""
 
     kernel_size: tuple[int, int] = attr(default=3, doc="window height and width", converter=pair)
     strides: tuple[int, int] = attr(default=1, doc="step between windows", converter=pair)
@@ -143,7 +137,7 @@ class DepthwiseConv2D(Op):
 
 @op("SeparableConvolution1D", "一维可分离卷积", category="convolution")
 class SeparableConv1D(Op):
-    """Slide windows over each channel, then mix the channels, of a sequence: (T, C) -> (T', filters)."""
+    """Slide windows over each channel, then mix all channels: (T, C) -> (T', filters)."""
 
     filters: int = attr(doc="output channels", converter=positive, rule="filters")
     kernel_size: tuple[int] = attr(default=3, doc="window length", converter=single)
@@ -171,7 +165,7 @@ class SeparableConv1D(Op):
     category="convolution",
 )
 class SeparableConv2D(Op):
-    """Slide windows over each channel, then mix the channels, of an image: (H, W, C) -> (H', W', filters)."""
+    """Slide windows over each channel, then mix all channels: (H, W, C) -> (H', W', filters)."""
 
     filters: int = attr(doc="output channels", converter=positive, rule="filters")
     kernel_size: tuple[int, int] = attr(default=3, doc="window height and width", converter=pair)
@@ -188,3 +182,8 @@ class SeparableConv2D(Op):
 
     check = refuse_strided_dilation
     shape, weights, flops, reach = _separable_shape, _separable_weights, _separable_flops, _reach
+
+
+Depthwise = DepthwiseConv1D | DepthwiseConv2D
+Separable = SeparableConv1D | SeparableConv2D
+Either = Depthwise | Separable

@@ -36,7 +36,7 @@ def naturals(rank: int) -> Callable[[Any], tuple[int, ...]]:
     return convert
 
 
-def _check(self: Conv1DTranspose | Conv2DTranspose | Conv3DTranspose) -> None:
+def _check(self: Transposed) -> None:
     refuse_strided_dilation(self)
     if self.output_padding is None:
         return
@@ -61,12 +61,12 @@ def grown(size: Dim, extent: int, stride: int, padding: str, output_padding: int
     return (size - 1) * stride + window + output_padding
 
 
-def _extent(self: Conv1DTranspose | Conv2DTranspose | Conv3DTranspose) -> tuple[int, ...]:
+def _extent(self: Transposed) -> tuple[int, ...]:
     sides = zip(self.dilation_rate, self.kernel_size, strict=True)
     return tuple(gap * (size - 1) + 1 for gap, size in sides)
 
 
-def _shape(self: Conv1DTranspose | Conv2DTranspose | Conv3DTranspose, x: Shape) -> Shape:
+def _shape(self: Transposed, x: Shape) -> Shape:
     spatial, _ = apart(self, x, len(self.kernel_size), self.data_format)
     extra = self.output_padding or (None,) * len(spatial)
     rows = zip(spatial, _extent(self), self.strides, extra, strict=True)
@@ -74,20 +74,18 @@ def _shape(self: Conv1DTranspose | Conv2DTranspose | Conv3DTranspose, x: Shape) 
     return together(sizes, self.filters, self.data_format)
 
 
-def _weights(
-    self: Conv1DTranspose | Conv2DTranspose | Conv3DTranspose, x: Shape
-) -> dict[str, Weight]:
+def _weights(self: Transposed, x: Shape) -> dict[str, Weight]:
     _, channels = apart(self, x, len(self.kernel_size), self.data_format)
     return kernel_and_bias(self, (*self.kernel_size, self.filters, channels), (self.filters,))
 
 
-def _flops(self: Conv1DTranspose | Conv2DTranspose | Conv3DTranspose, x: tuple[int, ...]) -> Dim:
+def _flops(self: Transposed, x: tuple[int, ...]) -> Dim:
     numbers = volume(_shape(self, x))
     multiply_adds = volume(x) * volume(self.kernel_size) * self.filters
     return add(2 * multiply_adds, self.use_bias * numbers, function_flops(self.activation, numbers))
 
 
-def _reach(self: Conv1DTranspose | Conv2DTranspose | Conv3DTranspose, x: Shape) -> Reach:
+def _reach(self: Transposed, x: Shape) -> Reach:
     window = [math.ceil(e / s) for e, s in zip(_extent(self), self.strides, strict=True)]
     return Reach(tuple(window), tuple(Fraction(1, stride) for stride in self.strides))
 
@@ -178,3 +176,6 @@ class Conv3DTranspose(Op):
 
     check = _check
     shape, weights, flops, reach = _shape, _weights, _flops, _reach
+
+
+Transposed = Conv1DTranspose | Conv2DTranspose | Conv3DTranspose

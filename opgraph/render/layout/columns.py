@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from math import inf
 
 from opgraph.render.layout.layers import Layers, Link
 
@@ -124,6 +125,6 @@ def _moved(
     wanted = sorted(centres[other] for other in pulls[block])
     middle = len(wanted) // 2
     target = wanted[middle] if len(wanted) % 2 else (wanted[middle - 1] + wanted[middle]) // 2
-    low = max((centres[b] + gap for b, gap in left_of[block].items()), default=target)
-    high = min((centres[b] - gap for b, gap in right_of[block].items()), default=target)
+    low = max((centres[b] + gap for b, gap in left_of[block].items()), default=-inf)
+    high = min((centres[b] - gap for b, gap in right_of[block].items()), default=inf)
     return max(low, min(high, target))

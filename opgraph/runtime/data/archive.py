@@ -1,7 +1,7 @@
 """Data in an `.npz` file: arrays by name.
 
-Owns the rules by which the names of arrays become inputs and labels, train and test; the file itself
-is read by `npy`.
+Owns the rules by which the names of arrays become inputs and labels, train and test; the file
+itself is read by `npy`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from opgraph.errors import DataError, suggest
 from opgraph.ops import Shape
 from opgraph.runtime.data.npy import Archive, Header, open_archive
 from opgraph.runtime.data.result import (
-    MOST_BYTES,
     Array,
     DataFacts,
     Found,
@@ -26,6 +25,7 @@ from opgraph.runtime.data.result import (
 INPUT_NAMES = ("x", "inputs", "images", "data")
 LABEL_NAMES = ("y", "labels", "label", "targets")
 NAMES_KEYS = ("class_names", "classes")
+HALVES = ("_train", "_test")
 PICTURE_WHITE = 255.0
 
 
@@ -37,8 +37,7 @@ def read(request: Request) -> Found:
     """
     with open_archive(request.argument) as archive:
         reader = _Reader(archive, request)
-        halves = ("_train", "_test") if reader.is_split() else ("",)
-        parts = [reader.part(half) for half in halves]
+        parts = [reader.part(half) for half in reader.halves()]
         names = reader.class_names()
     notes = tuple(_note(w, a) for w, a in zip(request.wanted, parts[0].inputs, strict=True))
     fitted = [_fit(part, request.wanted) for part in parts]
@@ -51,7 +50,7 @@ def peek(argument: str) -> DataFacts:
     """Shape and type of the inputs from the headers, classes from the labels."""
     with open_archive(argument) as archive:
         reader = _Reader(archive, Request(argument, argument, ()))
-        half = "_train" if reader.is_split() else ""
+        half = reader.halves()[0]
         shape, dtype = reader.input_header(half)
         labels = reader.find([name + half for name in LABEL_NAMES])
         known = reader.class_names()
@@ -75,6 +74,7 @@ class _Reader:
         self.archive = archive
         self.request = request
         self.left = request.most_bytes
+        self.used: set[str] = set()
 
     def find(self, keys: list[str]) -> str | None:
         return next((key for key in keys if key in self.archive.members), None)
@@ -84,17 +84,18 @@ class _Reader:
         self.left -= array.nbytes
         return array
 
-    def is_split(self) -> bool:
-        """Whether the file keeps training and test apart."""
-        return any(key.endswith("_train") for key in self.archive.members)
+    def halves(self) -> tuple[str, ...]:
+        """Endings of the names, where the file keeps training and test apart."""
+        train, test = (any(k.endswith(end) for k in self.archive.members) for end in HALVES)
+        return HALVES if test else HALVES[:1] if train else ("",)
 
     def input_keys(self, wanted: Wanted, half: str) -> list[str]:
         """Names that an input's array may have; `x` only where there is one input."""
         common = INPUT_NAMES if len(self.request.wanted) == 1 else ()
-        return [name + half for name in (wanted.name, *common)]
+        return [name + half for name in dict.fromkeys((wanted.name, *common))]
 
     def label_keys(self, half: str) -> list[str]:
-        return [name + half for name in (*self.request.outputs, *LABEL_NAMES)]
+        return [name + half for name in dict.fromkeys((*self.request.outputs, *LABEL_NAMES))]
 
     def part(self, half: str) -> Part:
         """Inputs and labels of the whole file, or of its `_train` or `_test` half."""
@@ -104,22 +105,25 @@ class _Reader:
         ]
         labels = self.require(self.label_keys(half), "the labels", None)
         places = tuple(self.place(key) for key in inputs)
-        arrays = tuple(self.array(key) for key in inputs)
-        for array, key in zip((*arrays, self.array(labels)), (*inputs, labels), strict=True):
-            self._require_examples(array, key)
-        return Part(arrays, self.array(labels), places, self.place(labels))
+        arrays = tuple(self.examples(key) for key in inputs)
+        return Part(arrays, self.examples(labels), places, self.place(labels))
 
-    def _require_examples(self, array: Array, key: str) -> None:
+    def examples(self, key: str) -> Array:
+        """An array that has an entry for each example."""
+        array = self.array(key)
         if not array.ndim:
             raise DataError("is a single number, not one for each example", where=self.place(key))
+        return array
 
     def require(self, keys: list[str], what: str, node: str | None) -> str:
         """The first of these names that there is."""
         found = self.find(keys)
         if found:
+            self.used.add(found)
             return found
         present = list(self.archive.members)
-        near = next((s for key in keys if (s := suggest(key, present))), None)
+        unused = [key for key in present if key not in self.used]
+        near = next((s for key in keys if (s := suggest(key, unused))), None)
         there = f"there are: {', '.join(map(repr, present[:20])) or 'none'}"
         raise DataError(
             f"no array for {what}; expected {' or '.join(map(repr, keys))}",
@@ -138,7 +142,7 @@ class _Reader:
         return tuple(str(name) for name in names.astype(str))
 
     def input_header(self, half: str) -> tuple[Shape | None, str | None]:
-        """Shape and type of the examples, where the file has one array that can only be the input."""
+        """Shape and type of the examples, where one array can only be the input."""
         labels = set(self.label_keys(half)) | set(NAMES_KEYS)
         others = [k for k in self.archive.members if k.endswith(half) and k not in labels]
         key = self.find([name + half for name in INPUT_NAMES])
@@ -147,15 +151,18 @@ class _Reader:
         if key is None:
             return None, None
         header = self.archive.header(key)
-        return header.shape[1:], _dtype(header)
+        return _example(header)
 
     def place(self, key: str) -> str:
         return f"{self.request.spec}, {key!r}"
 
 
-def _dtype(header: Header) -> str:
-    picture = header.dtype == np.uint8 and len(header.shape) > 2
-    return "int32" if header.dtype.kind in "iu" and not picture else "float32"
+def _example(header: Header) -> tuple[Shape, str]:
+    """Shape and type of an example; bytes in two axes are a grey picture, (H, W, 1)."""
+    shape = header.shape[1:]
+    if header.dtype == np.uint8 and len(shape) > 1:
+        return (shape if len(shape) > 2 else (*shape, 1)), "float32"
+    return shape, "int32" if header.dtype.kind in "iu" else "float32"
 
 
 def _is_picture(wanted: Wanted, array: Array) -> bool:
@@ -184,5 +191,5 @@ def _fit(part: Part, wanted: tuple[Wanted, ...]) -> Part:
 def _fit_one(wanted: Wanted, array: Array) -> Array:
     lacks = _lacks_channel(wanted, array)
     if _is_picture(wanted, array):
-        array = (array / np.float64(PICTURE_WHITE)).astype(np.float32)
+        array = np.divide(array, np.float32(PICTURE_WHITE), dtype=np.float32)
     return array[..., None] if lacks else array

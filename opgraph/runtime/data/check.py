@@ -58,7 +58,7 @@ def fits(shape: tuple[int, ...], wanted: Shape) -> bool:
     (True, False)
     """
     pairs = zip_longest(shape, wanted, fillvalue=-1)
-    return all(asked is None and size != -1 or size == asked for size, asked in pairs)
+    return all((asked is None and size != -1) or size == asked for size, asked in pairs)
 
 
 def _shape(array: Array, place: str, wanted: Wanted) -> DataError | None:
@@ -77,18 +77,22 @@ def _numbers(array: Array, place: str, wanted: Wanted) -> DataError | None:
     if array.dtype.kind not in "biuf":
         problem = f"holds {array.dtype}, but input {wanted.name!r} takes numbers"
         return DataError(problem, where=place, node=wanted.name)
-    low, high = _limits(wanted)
-    for tell, what, hint in (
-        (_is_not_finite, "NaN or infinite", "correct the numbers, or leave these examples out"),
-        (_is_not_whole, f"not whole, but the input takes {wanted.dtype}", "round them"),
-        (lambda block: (block < low) | (block > high), *_limit_text(wanted, low, high)),
-    ):
-        if tell is _is_not_whole and not wanted.is_integer:
-            continue
+    for tell, what, hint in _tests(array, wanted):
         bad = _Bad.among(array, tell)
         if bad:
             return bad.error(place, wanted, what, hint)
     return None
+
+
+def _tests(array: Array, wanted: Wanted) -> Iterator[tuple[Callable[[Array], Array], str, str]]:
+    """What marks numbers that cannot be used, what they are, and what to do about them."""
+    if array.dtype.kind == "f":
+        yield _is_not_finite, "NaN or infinite", "correct them, or leave these examples out"
+    if array.dtype.kind == "f" and wanted.is_integer:
+        yield _is_not_whole, f"not whole, but the input takes {wanted.dtype}", "round them"
+    if wanted.vocabulary is not None or not np.can_cast(array.dtype, wanted.dtype):
+        low, high = _limits(wanted)
+        yield (lambda block: (block < low) | (block > high), *_limit_text(wanted, high))
 
 
 def _limits(wanted: Wanted) -> tuple[float, float]:
@@ -100,7 +104,7 @@ def _limits(wanted: Wanted) -> tuple[float, float]:
     return float(np.finfo(wanted.dtype).min), float(np.finfo(wanted.dtype).max)
 
 
-def _limit_text(wanted: Wanted, low: float, high: float) -> tuple[str, str]:
+def _limit_text(wanted: Wanted, high: float) -> tuple[str, str]:
     if wanted.vocabulary is not None:
         reader = f"the Embedding behind input {wanted.name!r} has input_dim={wanted.vocabulary}"
         return f"outside 0..{high}: {reader}", "raise input_dim, or map rare tokens to one number"
@@ -138,16 +142,14 @@ class _Bad:
             count += found
         return None if first is None else cls(count, array.size, first, array[first].item())
 
-    def error(self, place: str, wanted: Wanted | None, what: str, hint: str) -> DataError:
+    def error(self, place: str, wanted: Wanted, what: str, hint: str) -> DataError:
         """The error that says so."""
-        example, *inside = self.first
-        at = f", number {tuple(inside)}" if inside else ""
         verb = "is" if self.count == 1 else "are"
         return DataError(
-            f"{self.count:,} of {self.total:,} numbers {verb} {what}; the first is"
-            f" {self.value!r} in example {example}{at}",
+            f"{self.count:,} of {self.total:,} numbers {verb} {what}; the first, {self.value!r},"
+            f" is at {list(self.first)}",
             where=place,
-            node=wanted.name if wanted else None,
+            node=wanted.name,
             hint=hint,
         )
 
@@ -158,15 +160,21 @@ def _labels(part: Part, num_classes: int) -> DataError | None:
         verb = "is" if bad.count == 1 else "are"
         return DataError(
             f"{bad.count:,} of {bad.total:,} labels {verb} outside 0..{num_classes - 1}, the"
-            f" {num_classes} classes of the network; the first is {bad.value} at example"
-            f" {bad.first[0]}",
+            f" {num_classes} classes of the network; the first, {bad.value}, is at"
+            f" {list(bad.first)}",
             where=part.label_place,
             hint="number the classes from 0, or give the last layer one unit a class",
         )
+    return None
+
+
+def one_class(part: Part, class_names: tuple[str, ...] | None) -> Iterator[DataError]:
+    """An error for examples to train on that are all of one class."""
     if len(np.unique(part.labels)) < 2:
-        return DataError(
-            f"all {len(part.labels):,} labels are {part.labels[0]}; there is nothing to tell apart",
+        first = int(part.labels[0])
+        shown = f"{first} ({class_names[first]!r})" if class_names else str(first)
+        yield DataError(
+            f"all {len(part.labels):,} labels are {shown}; there is nothing to tell apart",
             where=part.label_place,
             hint="a classifier needs examples of at least two classes",
         )
-    return None

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from opgraph.errors import MissingDependencyError
-from opgraph.runtime.data.pictures import fit, note, require_memory, target
+from opgraph.runtime.data.memory import require_memory
+from opgraph.runtime.data.pictures import fit, note, target
 from opgraph.runtime.data.result import DataFacts, Found, Part, Request
 
 NATIVE = (8, 8, 1)

@@ -16,12 +16,14 @@ class KerasDataset:
     Attributes:
         kind: pictures, token sequences, or a regression, which has no classes.
         num_classes: number of classes.
+        examples: to train and to test on, together.
         shape: (H, W, C) of its pictures.
         class_names: where its documentation gives them.
     """
 
     kind: Literal["pictures", "tokens", "regression"]
     num_classes: int = 10
+    examples: int = 70_000
     shape: tuple[int, int, int] = (28, 28, 1)
     class_names: tuple[str, ...] | None = None
 
@@ -35,11 +37,13 @@ KERAS_NAMES = {
         "pictures", class_names=tuple(name.replace("_", " ") for name in _CLOTHES.split())
     ),
     "cifar10": KerasDataset(
-        "pictures", shape=(32, 32, 3), class_names=tuple(_THINGS.split())
+        "pictures", examples=60_000, shape=(32, 32, 3), class_names=tuple(_THINGS.split())
     ),
-    "cifar100": KerasDataset("pictures", num_classes=100, shape=(32, 32, 3)),
-    "imdb": KerasDataset("tokens", num_classes=2, class_names=("negative", "positive")),
-    "reuters": KerasDataset("tokens", num_classes=46),
+    "cifar100": KerasDataset("pictures", num_classes=100, examples=60_000, shape=(32, 32, 3)),
+    "imdb": KerasDataset(
+        "tokens", num_classes=2, examples=50_000, class_names=("negative", "positive")
+    ),
+    "reuters": KerasDataset("tokens", num_classes=46, examples=11_228),
     "boston_housing": KerasDataset("regression"),
     "california_housing": KerasDataset("regression"),
 }

@@ -6,14 +6,15 @@ each source looks like stands in a module of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from opgraph.errors import DataError, raise_all
-from opgraph.runtime.data.check import problems
+from opgraph.runtime.data.check import one_class, problems
 from opgraph.runtime.data.labels import encode, named
 from opgraph.runtime.data.order import stratified
 from opgraph.runtime.data.result import (
@@ -47,8 +48,8 @@ def load(
     """Data for a network, fitted to its inputs, checked, and split into train and test.
 
     Args:
-        spec: `digits`, the name of a Keras dataset, `synthetic:<kind>`, or the path of an `.npz` file,
-            a `.csv` file or a folder that holds one folder of pictures for each class.
+        spec: `digits`, the name of a Keras dataset, `synthetic:<kind>`, or the path of an `.npz`
+            file, a `.csv` file or a folder that holds one folder of pictures for each class.
         inputs: (name, shape of one example, dtype) of each Input node, in graph order.
         num_classes: outputs of the network; what the labels say when left out.
         seed: for synthetic data, and for the split of data that bring none.
@@ -63,10 +64,12 @@ def load(
     source, argument = find(spec)
     wanted = want(inputs, vocabulary or {})
     request = Request(spec, argument, wanted, tuple(outputs), num_classes, seed, most_bytes)
-    found = source.read(request)
+    with _files(spec):
+        found = source.read(request)
     parts, class_names = _encode(found)
     classes = num_classes or _count_classes(parts, class_names)
     raise_all([error for part in parts for error in problems(part, wanted, classes)])
+    raise_all(list(one_class(parts[0], class_names)))
     train, test, split_note = _split(parts, found, wanted, seed)
     names = named(class_names, classes)
     data = Data(train, test, classes, names, {})
@@ -81,7 +84,8 @@ def peek(spec: str) -> DataFacts:
         DataError: there are no such data.
     """
     source, argument = find(spec)
-    return source.peek(argument)
+    with _files(spec):
+        return source.peek(argument)
 
 
 def recreate(description: Mapping[str, Any]) -> Data:
@@ -99,6 +103,7 @@ def recreate(description: Mapping[str, Any]) -> Data:
         seed=description["seed"],
         outputs=description["outputs"],
         vocabulary=vocabulary,
+        most_bytes=description["most_bytes"],
     )
     if data.fingerprint != description["fingerprint"]:
         raise DataError(
@@ -110,15 +115,21 @@ def recreate(description: Mapping[str, Any]) -> Data:
     return data
 
 
+@contextmanager
+def _files(spec: str) -> Generator[None]:
+    """A file or folder that cannot be opened is an error like the others."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename if isinstance(error.filename, str) else spec
+        raise DataError(f"cannot be read ({error.strerror or error})", where=place) from None
+
+
 def _encode(found: Found) -> tuple[list[Part], tuple[str, ...] | None]:
     parts = [found.train] if found.test is None else [found.train, found.test]
-    together = [np.asarray(part.labels) for part in parts]
-    place = parts[0].label_place
-    ids, names = encode(np.concatenate(together) if len(together) > 1 else together[0], place)
-    cut = len(parts[0].labels)
-    pieces = [ids[:cut], ids[cut:]]
-    encoded = [replace(part, labels=piece) for part, piece in zip(parts, pieces, strict=False)]
-    return encoded, found.class_names or names
+    rows, names = encode([(part.labels, part.label_place) for part in parts])
+    encoded = [replace(part, labels=row) for part, row in zip(parts, rows, strict=True)]
+    return encoded, names or found.class_names
 
 
 def _count_classes(parts: list[Part], class_names: tuple[str, ...] | None) -> int:
@@ -130,8 +141,7 @@ def _split(
     parts: list[Part], found: Found, wanted: tuple[Wanted, ...], seed: int
 ) -> tuple[Split, Split, str]:
     if len(parts) == 2:
-        whole = [np.arange(len(part.labels)) for part in parts]
-        return (*(_pick(p, i, wanted) for p, i in zip(parts, whole, strict=True)), "as it comes")
+        return _pick(parts[0], None, wanted), _pick(parts[1], None, wanted), "as it comes"
     train, test = found.order or stratified(parts[0].labels, TEST_SHARE, seed)
     if not len(train):
         problem = f"{len(test)} example cannot be split into train and test"
@@ -140,13 +150,13 @@ def _split(
     return _pick(parts[0], train, wanted), _pick(parts[0], test, wanted), note
 
 
-def _pick(part: Part, indices: Array, wanted: tuple[Wanted, ...]) -> Split:
-    everything = len(indices) == len(part.labels)
+def _pick(part: Part, indices: Array | None, wanted: tuple[Wanted, ...]) -> Split:
+    chosen = slice(None) if indices is None else indices
     inputs = tuple(
-        np.ascontiguousarray(array if everything else array[indices], dtype=w.dtype)
+        np.ascontiguousarray(array[chosen], dtype=w.dtype)
         for array, w in zip(part.inputs, wanted, strict=True)
     )
-    labels = part.labels[indices].astype(np.int32)
+    labels = part.labels[chosen].astype(np.int32)
     for array in (*inputs, labels):
         array.flags.writeable = False
     return Split(inputs, labels)
@@ -160,11 +170,10 @@ def _describe(request: Request, found: Found, data: Data, split_note: str) -> di
             "dtype": wanted.dtype.name,
             "vocabulary": wanted.vocabulary,
             "example_shape": list(array.shape[1:]),
+            "range": [array.min().item(), array.max().item()],
             **note,
         }
-        for wanted, array, note in zip(
-            request.wanted, data.train.inputs, found.notes, strict=True
-        )
+        for wanted, array, note in zip(request.wanted, data.train.inputs, found.notes, strict=True)
     ]
     return {
         "spec": request.spec,
@@ -176,5 +185,6 @@ def _describe(request: Request, found: Found, data: Data, split_note: str) -> di
         "inputs": inputs,
         "outputs": list(request.outputs),
         "seed": request.seed,
+        "most_bytes": request.most_bytes,
         "fingerprint": data.fingerprint,
     }

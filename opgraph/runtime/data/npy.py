@@ -8,9 +8,10 @@ arrays are for.
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from opgraph.errors import DataError
-from opgraph.runtime.data.pictures import size_text
+from opgraph.runtime.data.memory import size_text
 from opgraph.runtime.data.result import Array
 
 MOST_MEMBERS = 1000
@@ -79,7 +80,7 @@ class Archive:
         return np.frombuffer(data, header.dtype).reshape(header.shape, order=order)
 
     @contextmanager
-    def _open(self, key: str) -> Iterator[IO[bytes]]:
+    def _open(self, key: str) -> Generator[IO[bytes]]:
         info = self.members[key]
         if info.flag_bits & 1:
             raise self._refuse(key, "is encrypted", REMAKE)
@@ -87,7 +88,9 @@ class Archive:
             with self.file.open(info) as stream:
                 yield stream
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-            raise self._refuse(key, f"is damaged ({error or 'it ends too early'})", REMAKE) from None
+            raise self._refuse(
+                key, f"is damaged ({error or 'it ends too early'})", REMAKE
+            ) from None
         except NotImplementedError as error:
             raise self._refuse(key, f"cannot be unpacked ({error})", REMAKE) from None
 
@@ -96,7 +99,7 @@ class Archive:
             version = np.lib.format.read_magic(stream)
             read = _READERS[version]
             shape, by_columns, dtype = read(stream, max_header_size=LONGEST_HEADER)
-        except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError):
+        except _BAD_HEADER:
             raise self._refuse(key, "is not a NumPy array", REMAKE) from None
         if dtype.hasobject:
             problem = "holds pickled Python objects, which could run any code when loaded"
@@ -126,6 +129,11 @@ class Archive:
         return DataError(problem, where=f"{self.name}, {key!r}", hint=hint)
 
 
+# NumPy parses the text of a header as a Python literal, which fails in many ways.
+_BAD_HEADER = (
+    *(ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError),
+    tokenize.TokenError,
+)
 _READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -144,7 +152,7 @@ def _read_exactly(stream: IO[bytes], count: int) -> bytearray | None:
 
 
 @contextmanager
-def open_archive(path: str) -> Iterator[Archive]:
+def open_archive(path: str) -> Generator[Archive]:
     """An `.npz` file, open for reading.
 
     Raises:

@@ -12,18 +12,21 @@ from typing import Any
 import numpy as np
 
 from opgraph.errors import DataError
-from opgraph.ops import Shape
 from opgraph.runtime.data.resize import recolor, resize
-from opgraph.runtime.data.result import Array, Request, Wanted
+from opgraph.runtime.data.result import Array, Wanted
+
+Native = tuple[int | None, int | None, int]
+BLOCK = 1 << 22
 
 
-def target(wanted: Wanted, native: tuple[int | None, int | None, int]) -> tuple[int, int, int]:
+def target(wanted: Wanted, native: Native) -> tuple[int, int, int]:
     """Height, width and channels that the pictures get for an input.
 
     Args:
-        wanted: the input; (H, W, C) takes images, (T, F) grey rows as a sequence, (N,) a picture laid
-            out as a row: all its numbers if it has N, else N grey pixels of a square.
-        native: height, width and channels of the pictures; None where each has its own.
+        wanted: the input; (H, W, C) takes images, (T, F) grey rows as a sequence,
+            (N,) a picture laid out as a row: all its numbers if it has N, else N grey pixels of a
+            square.
+        native: height, width and channels of the pictures; None where each has its own size.
 
     Raises:
         DataError: the input's shape cannot hold a picture.
@@ -40,9 +43,7 @@ def target(wanted: Wanted, native: tuple[int | None, int | None, int]) -> tuple[
     return _known(wanted, _flat(wanted, shape[0], native))
 
 
-def _flat(
-    wanted: Wanted, length: int | None, native: tuple[int | None, int | None, int]
-) -> tuple[int | None, int | None, int]:
+def _flat(wanted: Wanted, length: int | None, native: Native) -> Native:
     height, width, channels = native
     area = None if height is None or width is None else height * width
     if length is None or (area is not None and length == area * channels):
@@ -59,7 +60,12 @@ def _flat(
 def _known(wanted: Wanted, size: tuple[int | None, ...]) -> tuple[int, int, int]:
     height, width, channels = size
     if height is None or width is None or channels is None:
-        raise _refuse(wanted, f"has shape {wanted.shape}; pictures of many sizes need a fixed one")
+        raise DataError(
+            f"has shape {wanted.shape}, but pictures of many sizes need a fixed one",
+            where=f"input {wanted.name!r}",
+            node=wanted.name,
+            hint=f"give it one: --set '{wanted.name}.shape=(32, 32, 3)'",
+        )
     if channels not in (1, 3):
         raise _refuse(wanted, f"asks for {channels} channels; pictures have 1 (grey) or 3 (colour)")
     return height, width, channels
@@ -75,23 +81,26 @@ def _refuse(wanted: Wanted, problem: str) -> DataError:
 
 
 def fit(pictures: Array, wanted: Wanted, divided_by: float) -> Array:
-    """Pictures (N, H, W, C) as one input wants them, divided by what white counts.
+    """Pictures (N, H, W, C) as one input wants them, divided by what white counts, in float32.
 
-    Examples:
-        Numbers are divided first, then resized, so that the bits do not depend on the order.
+    Args:
+        pictures: numbers of any type.
+        wanted: the input.
+        divided_by: what white counts.
+
+    Raises:
+        DataError: the input's shape cannot hold a picture.
     """
     height, width, channels = target(wanted, _native(pictures))
-    scaled = pictures / np.float64(divided_by)
-    grey = scaled if channels >= scaled.shape[-1] else recolor(scaled, channels)
-    sized = resize(_colored(grey, wanted), height, width)
-    colored = _colored(recolor(sized, channels), wanted)
-    return colored.reshape(len(pictures), *_final(wanted, height, width, channels))
-
-
-def _colored(pictures: Array | None, wanted: Wanted) -> Array:
-    if pictures is None:
-        raise _refuse(wanted, "cannot be made from pictures with this number of channels")
-    return pictures
+    if recolor(pictures[:0], channels) is None:
+        problem = f"asks for {channels} channels; the pictures have {pictures.shape[-1]}"
+        raise _refuse(wanted, problem)
+    fitted = np.empty((len(pictures), height, width, channels), np.float32)
+    block = max(1, BLOCK // max(1, height * width * channels))
+    for start in range(0, len(pictures), block):
+        sized = resize(pictures[start : start + block], height, width) / divided_by
+        fitted[start : start + block] = recolor(sized, channels)
+    return fitted.reshape(len(pictures), *_final(wanted, height, width, channels))
 
 
 def _native(pictures: Array) -> tuple[int, int, int]:
@@ -105,9 +114,7 @@ def _final(wanted: Wanted, height: int, width: int, channels: int) -> tuple[int,
     return (height, width) if len(wanted.shape) == 2 else (height * width * channels,)
 
 
-def note(
-    wanted: Wanted, native: tuple[int | None, int | None, int], divided_by: float
-) -> dict[str, Any]:
+def note(wanted: Wanted, native: Native, divided_by: float) -> dict[str, Any]:
     """What `fit` does, as plain JSON; `read_image` does the same to a single picture."""
     size = target(wanted, native)
     return {
@@ -115,46 +122,18 @@ def note(
         "native": None if native[0] is None else list(native),
         "size": list(size),
         "resized": "bilinear, half-pixel centres",
-        "channels": _channels(native[2], size[2]),
+        "channels": _channels(native, size[2]),
         "divided_by": float(divided_by),
         "layout": {3: "image", 2: "rows as a sequence", 1: "flattened"}[len(wanted.shape)],
     }
 
 
-def _channels(present: int, asked: int) -> str:
+def _channels(native: Native, asked: int) -> str:
+    present = native[2]
+    if native[0] is None:
+        return (
+            "colour becomes grey by ITU-R 601" if asked == 1 else f"grey is repeated {asked} times"
+        )
     if present == asked:
         return "as they are"
     return f"repeated {asked} times" if present < asked else "grey by ITU-R 601"
-
-
-def require_memory(request: Request, examples: int, shapes: list[Shape]) -> None:
-    """Refuse data whose arrays would not fit in the memory that they may take.
-
-    Raises:
-        DataError: before anything is allocated.
-    """
-    needed = sum(
-        examples * math.prod(dim or 1 for dim in shape) * wanted.dtype.itemsize
-        for shape, wanted in zip(shapes, request.wanted, strict=True)
-    )
-    if needed > request.most_bytes:
-        raise DataError(
-            f"{examples:,} examples would take {size_text(needed)} of memory; at most"
-            f" {size_text(request.most_bytes)} are allowed",
-            where=request.spec,
-            hint="use fewer or smaller examples, or a smaller input",
-        )
-
-
-def size_text(count: int) -> str:
-    """A number of bytes for people.
-
-    >>> size_text(999), size_text(123_456), size_text(4 << 30)
-    ('999 B', '120.6 KiB', '4.0 GiB')
-    """
-    size = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1024 or unit == "TiB":
-            break
-        size /= 1024
-    return f"{count} B" if unit == "B" else f"{size:,.1f} {unit}"

@@ -1,8 +1,8 @@
 """Enlarging and shrinking pictures, and their channels; pure NumPy.
 
-Owns bilinear interpolation and the conversion between grey and colour; knows no file and no network.
-The sums run in a fixed order in float64, without matrix products, so that the numbers do not depend
-on the machine.
+Owns bilinear interpolation and the conversion between grey and colour; knows no file and no
+network. The sums run in a fixed order in float64, without matrix products, so that the numbers do
+not depend on the machine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def resize(images: Array, height: int, width: int) -> Array:
-    """Pictures (..., H, W, C) in another size, bilinearly, as float32.
+    """Pictures (..., H, W, C) in another size, bilinearly, as float64.
 
     Pixel centres lie at half numbers and the border repeats, as in TensorFlow and Pillow. Shrinking
     averages over all pixels that an output pixel covers (Pillow's way; `antialias` elsewhere).
@@ -26,7 +26,7 @@ def resize(images: Array, height: int, width: int) -> Array:
     [0.0, 0.25, 0.75, 1.0]
     """
     tall = _along(images, height, images.ndim - 3)
-    return _along(tall, width, images.ndim - 2).astype(np.float32)
+    return _along(tall, width, images.ndim - 2)
 
 
 def _along(images: Array, size: int, axis: int) -> Array:

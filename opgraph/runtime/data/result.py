@@ -1,7 +1,7 @@
 """What a training is fed with: frozen results, no reading and no checking.
 
-Owns the shapes of the answers (`Data`, `Split`, `DataFacts`) and of what travels between the modules
-of this package (`Wanted`, `Request`, `Part`, `Found`); must not know any source of data.
+Owns the shapes of the answers (`Data`, `Split`, `DataFacts`) and of what travels between the
+modules of this package (`Wanted`, `Request`, `Part`, `Found`); must not know any source of data.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Data:
         for split in (self.train, self.test):
             for array in (*split.inputs, split.labels):
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array))
+                digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
 

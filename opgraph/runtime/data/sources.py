@@ -1,6 +1,7 @@
 """Which source a spec names.
 
-Owns the table of sources and nothing of what they do; a source's module is imported when it is named.
+Owns the table of sources and nothing of what they do; a source's module is imported when it is
+named.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def find(spec: str) -> tuple[Source, str]:
     if spec in KERAS_NAMES:
         return _module("keras_source"), spec
     path = Path(spec)
-    if path.is_dir():
+    if spec and path.is_dir():
         return _module("folder"), spec
     if path.suffix.lower() not in SUFFIXES:
         raise _unknown(spec, path)
@@ -57,8 +58,11 @@ def find(spec: str) -> tuple[Source, str]:
 def _unknown(spec: str, path: Path) -> DataError:
     expected = f"expected {FORMS}"
     if path.is_file():
-        return DataError(f"opgraph cannot read data from {path.suffix or 'such'} files",
-                         where=spec, hint=expected)
+        return DataError(
+            "is not a kind of file that data can be read from",
+            where=spec,
+            hint=expected,
+        )
     near = suggest(spec, ["digits", "synthetic:blobs", *KERAS_NAMES])
     problem = "no data of that name, and no such file or folder"
     return DataError(problem, where=spec or "''", hint=f"{near} {expected}" if near else expected)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from opgraph.errors import DataError, suggest
+from opgraph.runtime.data.memory import require_memory
 from opgraph.runtime.data.order import uniform
-from opgraph.runtime.data.pictures import require_memory
 from opgraph.runtime.data.result import Array, DataFacts, Found, Part, Request, Wanted
 
 EXAMPLES, MOST_EXAMPLES = 1000, 10_000_000
@@ -105,8 +105,8 @@ def _images(wanted: Wanted, labels: Array, classes: int, seed: int, stream: int)
     if len(shape) != 3:
         raise _misfit(wanted, "images", "(height, width, channels)")
     height, width, channels = shape
-    turn = 2.0 * labels / classes
-    across, down = _triangle(turn / 2)[:, None, None], _triangle(turn / 2 + 0.25)[:, None, None]
+    turn = (labels / (2 * classes))[:, None, None]
+    across, down = _triangle(turn), _triangle(turn + 0.25)
     rows = (np.arange(height) / height)[:, None]
     columns = (np.arange(width) / width)[None, :]
     periods = (2 + labels % 3)[:, None, None]
@@ -170,7 +170,7 @@ def _misfit(wanted: Wanted, kind: str, form: str) -> DataError:
 
 
 def _suited(wanted: Wanted, labels: Array, classes: int, seed: int, stream: int) -> Array:
-    """What suits the input: tokens, images, sequences or blobs; for several inputs of many kinds."""
+    """What suits each input: tokens, images, sequences or blobs."""
     by_rank = {3: _images, 2: _sequences}
     maker = _tokens if wanted.is_integer else by_rank.get(len(wanted.shape), _blobs)
     return maker(wanted, labels, classes, seed, stream)

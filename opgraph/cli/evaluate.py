@@ -1,0 +1,32 @@
+"""`opgraph evaluate`: test a recorded training on held-out data."""
+
+from __future__ import annotations
+
+import click
+
+from opgraph.cli.console import console, print_json
+from opgraph.cli.options import json_option
+
+
+@click.command(epilog="Example: opgraph evaluate runs/demo --min-accuracy 0.95")
+@click.argument("run")
+@click.option("--data", default=None, help="Other data than the run's own; as for trace.")
+@click.option("--step", type=click.IntRange(0), default=None,
+              help="The network as it was after this step; after the last one by default.")  # fmt: skip
+@click.option("--min-accuracy", type=click.FloatRange(0, 1), default=None,
+              help="Exit with 1 if the accuracy is lower.")  # fmt: skip
+@json_option
+def command(
+    run: str, data: str | None, step: int | None, min_accuracy: float | None, as_json: bool
+) -> int:
+    """Test a recorded training on the test split of its data: loss, accuracy, confusion matrix."""
+    from opgraph.api import evaluate, open_run
+    from opgraph.cli import report
+
+    opened = open_run(run)
+    result = evaluate(opened, data, step=step)
+    if as_json:
+        print_json(result.as_data())
+    else:
+        console().print(report.evaluation(result))
+    return 1 if min_accuracy is not None and result.accuracy < min_accuracy else 0

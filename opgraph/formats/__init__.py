@@ -1,0 +1,23 @@
+"""Other files than edge lists: JSON, Keras configurations and `.keras` files, Keras source.
+
+Reads and writes graphs; must not know how they are drawn, built or trained, and never executes what
+it reads. TensorFlow is not needed.
+"""
+
+from opgraph.formats.archive import read_keras_file
+from opgraph.formats.json import from_json, to_json
+from opgraph.formats.keras_config import read_config
+from opgraph.formats.keras_source import to_source
+from opgraph.formats.table import FORMATS, Format, read, write
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "from_json",
+    "read",
+    "read_config",
+    "read_keras_file",
+    "to_json",
+    "to_source",
+    "write",
+]

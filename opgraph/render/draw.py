@@ -1,0 +1,118 @@
+"""The one call that turns facts into an SVG."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from opgraph.analysis import Analysis
+from opgraph.errors import MissingDependencyError
+from opgraph.render.card import Show
+from opgraph.render.dot import arrange_by_dot
+from opgraph.render.layout import Layout, Sketch, arrange
+from opgraph.render.picture import Options, Picture
+from opgraph.render.scene import Scene
+from opgraph.render.svg import write_svg
+from opgraph.render.theme import THEMES, ThemeName
+
+if TYPE_CHECKING:
+    import graphviz
+
+EngineName = Literal["builtin", "dot"]
+Direction = Literal["TB", "LR"]
+EdgeShapes = Literal["changes", "all", "none"]
+
+
+def draw_scene(
+    analysis: Analysis,
+    *,
+    direction: Direction = "TB",
+    engine: EngineName = "builtin",
+    show_shapes: bool = True,
+    show_params: bool = True,
+    show_attrs: bool = True,
+    edge_shapes: EdgeShapes = "changes",
+    title: str | None = None,
+    legend: bool = True,
+    foot: bool = True,
+    wrap: bool = True,
+) -> Scene:
+    """The picture of a graph as a tree of boxes, texts and lines; see `draw_svg`."""
+
+    def place(sketch: Sketch) -> Layout:
+        if engine == "dot":
+            return arrange_by_dot(sketch, direction)
+        return arrange(sketch, direction, wrap)
+
+    show = Show(show_shapes, show_params, show_attrs)
+    options = Options(show, edge_shapes if show_shapes else "none", title, legend, foot)
+    return Picture(analysis, options, place).scene()
+
+
+def draw_svg(
+    analysis: Analysis,
+    *,
+    theme: ThemeName = "light",
+    direction: Direction = "TB",
+    engine: EngineName = "builtin",
+    show_shapes: bool = True,
+    show_params: bool = True,
+    show_attrs: bool = True,
+    edge_shapes: EdgeShapes = "changes",
+    title: str | None = None,
+    legend: bool = True,
+    foot: bool = True,
+    wrap: bool = True,
+) -> str:
+    """The picture of a graph as a self-contained SVG; the same bytes every time.
+
+    What does not fit is drawn too: the node in red with the reason, what follows it faint.
+
+    Args:
+        analysis: the graph and its facts.
+        theme: `light` or `dark`.
+        direction: top to bottom (`TB`) or left to right (`LR`).
+        engine: `builtin`, or `dot` for the layout of Graphviz.
+        show_shapes: whether shapes are shown in the boxes and at the lines.
+        show_params: whether parameter counts are shown.
+        show_attrs: whether attributes are shown.
+        edge_shapes: shapes at lines where they say something new, at all lines, or at none.
+        title: above the picture; the graph's name when None, no title when empty.
+        legend: whether colours and type are explained.
+        foot: whether the totals stand below.
+        wrap: whether a long chain is cut into columns.
+
+    Raises:
+        MissingDependencyError: `engine="dot"` and no Graphviz at hand.
+    """
+    scene = draw_scene(
+        analysis,
+        direction=direction,
+        engine=engine,
+        show_shapes=show_shapes,
+        show_params=show_params,
+        show_attrs=show_attrs,
+        edge_shapes=edge_shapes,
+        title=title,
+        legend=legend,
+        foot=foot,
+        wrap=wrap,
+    )
+    return write_svg(scene, THEMES[theme])
+
+
+def to_graphviz(analysis: Analysis) -> graphviz.Digraph:
+    """The graph as a `graphviz.Digraph`, to go on with in Graphviz.
+
+    Raises:
+        MissingDependencyError: the package `graphviz` is not installed.
+    """
+    try:
+        from opgraph.render.digraph import build_digraph
+    except ModuleNotFoundError as error:
+        if error.name != "graphviz":
+            raise
+        raise MissingDependencyError(
+            "a Digraph needs the package graphviz, which is not installed",
+            hint="pip install 'opgraph[dot]'",
+        ) from None
+    return build_digraph(analysis)

@@ -1,0 +1,95 @@
+"""The legend: what colours and type mean, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from opgraph.analysis import Analysis
+from opgraph.render.attributes import defining_attrs
+from opgraph.render.card import Card, measure
+from opgraph.render.scene import Item, Rect, Text
+
+CHIP, CHIP_GAP, ENTRY_GAP = 8.0, 5.0, 16.0
+WORDS = {
+    "input": "input",
+    "convolution": "convolution",
+    "dense": "dense",
+    "normalization": "normalisation",
+    "activation": "activation",
+    "pooling": "pooling",
+    "shape": "shape",
+    "merge": "merge",
+    "recurrent": "recurrent",
+    "attention": "attention",
+    "regularization": "regularisation",
+    "opaque": "not known to opgraph",
+    "error": "does not fit",
+    "ghost": "behind an error",
+}
+PROVENANCE = {
+    "given": "given",
+    "inferred": "inferred by a rule",
+    "default": "default",
+}
+
+
+class Entry(NamedTuple):
+    """A chip, if any, and a word in a kind of type."""
+
+    chip: str | None
+    word: str
+    kind: str
+
+    @property
+    def width(self) -> float:
+        """The room it takes."""
+        return measure(self.word, self.kind) + (CHIP + CHIP_GAP if self.chip else 0.0)
+
+
+def legend_rows(
+    analysis: Analysis, cards: Sequence[Card], width: float, stubs: int
+) -> list[tuple[Item, ...]]:
+    """Entries set in rows; each row has its origin at the left end of its base line."""
+    rows: list[list[Item]] = []
+    for entries in (list(_categories(cards)), list(_type_entries(analysis, stubs))):
+        rows += _set_rows(entries, width)
+    return [tuple(row) for row in rows]
+
+
+def _categories(cards: Sequence[Card]) -> Iterator[Entry]:
+    for category in dict.fromkeys(card.category for card in cards):
+        yield Entry(category, WORDS.get(category, category), "foot")
+
+
+def _type_entries(analysis: Analysis, stubs: int) -> Iterator[Entry]:
+    used = {attr.provenance for node in analysis.graph for attr in defining_attrs(node)}
+    used |= {n.provenance("shape") for n in analysis.graph if n.kind.category == "input"}
+    if used - {"given"}:
+        for kind, words in PROVENANCE.items():
+            if kind in used:
+                yield Entry(None, words, kind)
+    if stubs:
+        yield Entry(None, f"{stubs:,} long lines drawn as tags", "foot")
+
+
+def _set_rows(entries: list[Entry], width: float) -> list[list[Item]]:
+    rows: list[list[Item]] = []
+    x = 0.0
+    for entry in entries:
+        if not rows or x + entry.width > width:
+            rows.append([])
+            x = 0.0
+        rows[-1] += _set_entry(entry, x)
+        x += entry.width + ENTRY_GAP
+    return rows
+
+
+def _set_entry(entry: Entry, x: float) -> Iterator[Item]:
+    if entry.chip:
+        if entry.chip in ("ghost", "opaque"):
+            yield Rect(x, -CHIP, CHIP, CHIP, f"box c-{entry.chip}", 2.0)
+        else:
+            yield Rect(x, -CHIP, CHIP, CHIP, f"b-{entry.chip}", 2.0)
+        x += CHIP + CHIP_GAP
+    yield Text(x, 0.0, entry.word, entry.kind, measure(entry.word, entry.kind))

@@ -1,0 +1,241 @@
+"""A graph with its facts as a scene: cards at their places, lines, title, legend, footer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from opgraph.analysis import Analysis
+from opgraph.graph import Edge
+from opgraph.render.captions import description, footer, tooltip
+from opgraph.render.card import Card, Show, measure, node_card, set_card
+from opgraph.render.cleaning import clean
+from opgraph.render.layout import Box, Layout, Line, Point, Sketch, Wire
+from opgraph.render.legend import legend_rows
+from opgraph.render.metrics import shorten
+from opgraph.render.scene import Group, Item, Path, Rect, Scene, Shape, Text
+from opgraph.render.stubs import Tag, with_tags
+from opgraph.render.tag import TAG_WIDTH, set_tag
+from opgraph.render.wording import shape_text
+
+MARGIN = 24.0
+TITLE_ROOM, LEGEND_LEAD, LEGEND_ROW, FOOT_ROOM = 30.0, 26.0, 18.0, 20.0
+CORNER = 8.0
+LABEL_HEIGHT = 12.0
+ARROW, ARROW_HALF = 6.0, 3.2
+LEAST_CONTENT = 300.0
+
+Engine = Callable[[Sketch], Layout]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a picture shows.
+
+    Attributes:
+        show: what stands in the boxes.
+        edge_shapes: on which lines the shape is written.
+        title: above the picture; the graph's name when None, nothing when empty.
+        legend: whether colours and type are explained.
+        foot: whether the totals stand below.
+    """
+
+    show: Show = Show()
+    edge_shapes: str = "changes"
+    title: str | None = None
+    legend: bool = True
+    foot: bool = True
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture in the making."""
+
+    analysis: Analysis
+    options: Options
+    engine: Engine
+
+    @cached_property
+    def names(self) -> dict[str, int]:
+        """Index of each node."""
+        return {name: index for index, name in enumerate(self.analysis.graph.nodes)}
+
+    @cached_property
+    def ghosts(self) -> frozenset[str]:
+        """Nodes that stand behind an error."""
+        found: set[str] = set()
+        for name, facts in self.analysis.facts.items():
+            sources = (end.node for end in self.analysis.graph.inputs(name))
+            if any(s in found or self.analysis[s].error for s in sources) and not facts.error:
+                found.add(name)
+        return frozenset(found)
+
+    @cached_property
+    def cards(self) -> list[Card]:
+        """The card of each node."""
+        show, facts = self.options.show, self.analysis.facts
+        return [node_card(facts[name], show, name in self.ghosts) for name in self.names]
+
+    @cached_property
+    def width(self) -> float:
+        """The common width of all nodes, a whole even number."""
+        widest = max((card.width for card in self.cards), default=0.0)
+        return float(2 * (int(widest + 1.99) // 2))
+
+    @cached_property
+    def sketch(self) -> tuple[Sketch, tuple[Tag, ...], int]:
+        """Boxes and wires, the tags that stand for long lines, and how many of those there are."""
+        boxes = tuple(Box(self.width, card.height(self.width)) for card in self.cards)
+        graph = self.analysis.graph
+        wires = tuple(
+            Wire(self.names[edge.source], self.names[edge.target], edge.port, edge.slot)
+            for edge in graph.edges
+        )
+        main = tuple(self.names[name] for name in self.analysis.critical_path)
+        labels = {key: Box(w, LABEL_HEIGHT) for key, (_, w) in self.edge_labels.items()}
+        return with_tags(Sketch(boxes, wires, main, labels), TAG_WIDTH)
+
+    @cached_property
+    def edge_labels(self) -> dict[tuple[int, int], tuple[str, float]]:
+        """The shapes to be written at lines, by (source, port), with their widths."""
+        if self.options.edge_shapes == "none":
+            return {}
+        found: dict[tuple[int, int], tuple[str, float]] = {}
+        for name, facts in self.analysis.facts.items():
+            by_port: dict[int, list[Edge]] = {}
+            for edge in self.analysis.graph.edges_from(name):
+                by_port.setdefault(edge.port, []).append(edge)
+            for port, edges in by_port.items():
+                shape = facts.outputs[port] if port < len(facts.outputs) else None
+                if shape is not None and (self.options.edge_shapes == "all" or self._tells(edges)):
+                    text = shape_text(shape)
+                    found[self.names[name], port] = text, measure(text, "shape")
+        return found
+
+    def _tells(self, edges: list[Edge]) -> bool:
+        """Whether the shape says something new: a change, a fork or a merge."""
+        facts = self.analysis[edges[0].source]
+        changed = facts.outputs[edges[0].port] not in facts.inputs
+        return changed or len(edges) > 1 or len(self.analysis[edges[0].target].inputs) > 1
+
+    def scene(self) -> Scene:
+        """The whole picture."""
+        sketch, tags, cut = self.sketch
+        layout = self.engine(sketch)
+        text = self.options.title
+        title = clean(self.analysis.graph.name if text is None else text)
+        top = MARGIN + (TITLE_ROOM if title else 0.0)
+        width = max(layout.width, LEAST_CONTENT)
+        drawing = [*self._lines(layout, tags), *self._nodes(layout), *self._tags(layout, tags)]
+        at = Point(MARGIN + (width - layout.width) // 2, top)
+        below, bottom = self._below(width, top + layout.height, cut)
+        size = width + 2 * MARGIN, bottom + MARGIN
+        head = self._title(title, width) if title else ()
+        children: tuple[Item, ...] = (
+            Rect(0.0, 0.0, *size, "background"),
+            *head,
+            Group(tuple(drawing), at, kind="graph"),
+            *below,
+        )
+        name = title or clean(self.analysis.graph.name)
+        return Scene(*size, name, description(self.analysis), children)
+
+    def _title(self, title: str, width: float) -> tuple[Item, ...]:
+        short = shorten(title, width, 15, True)
+        return (Text(MARGIN, MARGIN + 12, short, "title", measure(short, "title")),)
+
+    def _nodes(self, layout: Layout) -> Iterable[Item]:
+        for (name, index), card in zip(self.names.items(), self.cards, strict=True):
+            facts = self.analysis[name]
+            yield Group(
+                set_card(card, self.width),
+                at=layout.corners[index],
+                ident=f"n{index}",
+                kind="node",
+                title=tooltip(facts),
+                data={"node": name, "op": facts.node.kind.kind},
+            )
+
+    def _lines(self, layout: Layout, tags: tuple[Tag, ...]) -> Iterable[Item]:
+        by_net: dict[tuple[int, int], list[Line]] = {}
+        for line in layout.lines:
+            by_net.setdefault((line.wire.source, line.wire.port), []).append(line)
+        by_tag = {tag.box: tag for tag in tags}
+        names = list(self.names)
+        for (source, port), lines in by_net.items():
+            tag = by_tag.get(source)
+            name = names[tag.sources[0] if tag else source]
+            faint = " ghost-line" if name in self.ghosts or self.analysis[name].error else ""
+            items: list[Item] = [
+                Path(line.points, f"edge{faint}", CORNER, line.curved) for line in lines
+            ]
+            items.append(Shape("".join(map(arrow, lines)), f"arrow{faint}"))
+            if (source, port) in layout.labels:
+                text, measured = self.edge_labels[source, port]
+                corner = layout.labels[source, port]
+                items.append(Text(corner.x, corner.y + 9, text, "shape", measured))
+            if tag:
+                yield Group(tuple(items), kind="line")
+            else:
+                data = {"source": name, "port": str(port)}
+                title = self._line_title(name, port)
+                yield Group(tuple(items), kind="line", title=title, data=data)
+
+    def _line_title(self, name: str, port: int) -> str:
+        facts = self.analysis[name]
+        shape = facts.outputs[port] if port < len(facts.outputs) else None
+        source = f"{name}.{port}" if port else name
+        return f"{source}: {shape_text(shape)}"
+
+    def _tags(self, layout: Layout, tags: tuple[Tag, ...]) -> Iterable[Item]:
+        names = list(self.names)
+        for tag in tags:
+            yield set_tag(tag, names, layout.corners[tag.box])
+
+    def _below(
+        self, width: float, top: float, cut: int
+    ) -> tuple[tuple[Item, ...], float]:
+        """Legend and footer, and where they end."""
+        items: list[Item] = []
+        bottom = top
+        if self.options.legend:
+            rows = legend_rows(self.analysis, self.cards, width, cut)
+            bottom += LEGEND_LEAD
+            for row in rows:
+                items.append(Group(row, Point(MARGIN, bottom)))
+                bottom += LEGEND_ROW
+            bottom -= LEGEND_ROW
+        if self.options.foot:
+            bottom += FOOT_ROOM if self.options.legend else LEGEND_LEAD
+            for line in _foot_lines(footer(self.analysis), width):
+                items.append(Text(MARGIN, bottom, line, "foot", measure(line, "foot")))
+                bottom += LEGEND_ROW
+            bottom -= LEGEND_ROW
+        return tuple(items), bottom
+
+
+def _foot_lines(text: str, width: float) -> list[str]:
+    lines: list[str] = []
+    for part in text.split(" · "):
+        joined = f"{lines[-1]} · {part}" if lines else part
+        if lines and measure(joined, "foot") <= width:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return lines
+
+
+def arrow(line: Line) -> str:
+    """Path data of the arrowhead at the end of a line."""
+    tip = line.points[-1]
+    before = next((p for p in reversed(line.points[:-1]) if p != tip), None)
+    if before is None:
+        return ""
+    dx, dy = tip.x - before.x, tip.y - before.y
+    length = (dx * dx + dy * dy) ** 0.5
+    ux, uy = dx / length, dy / length
+    back = tip.x - ux * ARROW, tip.y - uy * ARROW
+    a = back[0] - uy * ARROW_HALF, back[1] + ux * ARROW_HALF
+    b = back[0] + uy * ARROW_HALF, back[1] - ux * ARROW_HALF
+    return f"M{tip.x:.4g} {tip.y:.4g}L{a[0]:.4g} {a[1]:.4g}L{b[0]:.4g} {b[1]:.4g}Z"

@@ -1,0 +1,187 @@
+"""A scene written as SVG: one text, the same bytes for the same scene.
+
+The only place that escapes. Styles are scoped to the picture's own id, so that several pictures can
+stand in one page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from math import hypot
+from zlib import crc32
+
+from opgraph.render.cleaning import clean
+from opgraph.render.layout import Point
+from opgraph.render.scene import Group, Item, Leaf, Path, Rect, Scene, Text
+from opgraph.render.theme import FONT_FAMILY, TYPE, Theme
+
+ENTITIES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
+)
+UNSAFE = re.compile("[&<>\"']")
+
+
+def write_svg(scene: Scene, theme: Theme) -> str:
+    """The scene as a self-contained SVG document."""
+    pieces: list[str] = []
+    for item in scene.children:
+        _write(item, pieces)
+    body = "".join(pieces)
+    root = f"opgraph-{crc32((theme.name + body).encode()):08x}"
+    size = f'width="{number(scene.width)}" height="{number(scene.height)}"'
+    return "".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" id="{root}" {size}',
+            f' viewBox="0 0 {number(scene.width)} {number(scene.height)}" role="img"',
+            f' aria-labelledby="{root}-title {root}-desc">\n',
+            f'<title id="{root}-title">{escape(scene.title)}</title>\n',
+            f'<desc id="{root}-desc">{escape(scene.desc)}</desc>\n',
+            f"<style>\n{_styles(theme, root)}</style>\n",
+            body.replace(PREFIX, root),
+            "</svg>\n",
+        )
+    )
+
+
+# Stands for the root id until that is known; U+FFFF cannot come from outside (`clean` replaces it).
+PREFIX = "\uffff"
+
+
+def escape(text: str) -> str:
+    """The text as XML character data or attribute value.
+
+    >>> escape("a<b & 'c'")
+    'a&lt;b &amp; &#39;c&#39;'
+    """
+    lines = text.split("\n") if "\n" in text else [text]
+    cleaned = "\n".join(map(clean, lines))
+    return cleaned.translate(ENTITIES) if UNSAFE.search(cleaned) else cleaned
+
+
+def number(value: float) -> str:
+    """A coordinate, to a tenth of a pixel.
+
+    >>> number(3.0), number(-0.04), number(2.26)
+    ('3', '0', '2.3')
+    """
+    rounded = round(value, 1)
+    whole = int(rounded)
+    return str(whole) if whole == rounded else str(rounded)
+
+
+def _write(item: Item, pieces: list[str]) -> None:
+    if not isinstance(item, Group):
+        pieces.append(_leaf(item))
+        return
+    if item.href:
+        pieces.append(f'<a href="#{PREFIX}-{escape(item.href)}">')
+    pieces.append(f"<g{_attributes(item)}>\n")
+    if item.title:
+        pieces.append(f"<title>{escape(item.title)}</title>\n")
+    for child in item.children:
+        _write(child, pieces)
+    pieces.append("</g></a>\n" if item.href else "</g>\n")
+
+
+# Boxes of the same op say the same at the same places; only names and lines differ.
+@lru_cache(maxsize=16384)
+def _leaf(item: Leaf) -> str:
+    if isinstance(item, Text):
+        return _text(item)
+    if isinstance(item, Rect):
+        return _rect(item)
+    data = path_data(item) if isinstance(item, Path) else item.data
+    return f'<path class="{item.kind}" d="{data}"/>\n'
+
+
+def _text(text: Text) -> str:
+    return (
+        f'<text class="{text.kind}" x="{number(text.x)}" y="{number(text.y)}"'
+        f' textLength="{number(text.width)}" lengthAdjust="spacingAndGlyphs">'
+        f"{escape(text.content)}</text>\n"
+    )
+
+
+def _rect(rect: Rect) -> str:
+    fill = f' fill="{escape(rect.fill)}"' if rect.fill else ""
+    radius = f' rx="{number(rect.radius)}"' if rect.radius else ""
+    return (
+        f'<rect class="{rect.kind}" x="{number(rect.x)}" y="{number(rect.y)}"'
+        f' width="{number(rect.width)}" height="{number(rect.height)}"{radius}{fill}/>\n'
+    )
+
+
+def _attributes(group: Group) -> str:
+    found = f' id="{PREFIX}-{escape(group.ident)}"' if group.ident else ""
+    if group.kind:
+        found += f' class="{group.kind}"'
+    if group.at != (0.0, 0.0):
+        found += f' transform="translate({number(group.at.x)} {number(group.at.y)})"'
+    for name, value in group.data.items():
+        found += f' data-{name}="{escape(value)}"'
+    return found
+
+
+def path_data(path: Path) -> str:
+    """SVG path data of a line.
+
+    >>> path_data(Path((Point(0, 0), Point(0, 20), Point(30, 20)), "edge", radius=5))
+    'M0 0L0 15Q0 20 5 20L30 20'
+    """
+    points = path.points
+    start = f"M{_pair(points[0])}"
+    if path.curved:
+        return start + "C" + " ".join(map(_pair, points[1:]))
+    corners = zip(points, points[1:], points[2:], strict=False)
+    rounded = "".join(_corner(*corner, path.radius) for corner in corners)
+    return f"{start}{rounded}L{_pair(points[-1])}"
+
+
+def _corner(before: Point, corner: Point, after: Point, radius: float) -> str:
+    into = hypot(corner.x - before.x, corner.y - before.y)
+    out = hypot(after.x - corner.x, after.y - corner.y)
+    reach = min(radius, into / 2, out / 2)
+    if reach < 0.5:
+        return f"L{_pair(corner)}"
+    a, b = _towards(corner, before, reach / into), _towards(corner, after, reach / out)
+    return f"L{_pair(a)}Q{_pair(corner)} {_pair(b)}"
+
+
+def _towards(start: Point, goal: Point, share: float) -> Point:
+    return Point(start.x + (goal.x - start.x) * share, start.y + (goal.y - start.y) * share)
+
+
+def _pair(point: Point) -> str:
+    return f"{number(point.x)} {number(point.y)}"
+
+
+def _styles(theme: Theme, root: str) -> str:
+    rules = [*_type_rules(theme), *_shape_rules(theme)]
+    return "".join(f"#{root} {selector}{{{body}}}\n" for selector, body in rules)
+
+
+def _type_rules(theme: Theme) -> Iterable[tuple[str, str]]:
+    yield "text", f"font-family:{FONT_FAMILY};font-variant-numeric:tabular-nums"
+    for kind, (size, bold, italic, role) in TYPE.items():
+        weight = ";font-weight:bold" if bold else ""
+        style = ";font-style:italic" if italic else ""
+        yield f".{kind}", f"font-size:{size}px{weight}{style};fill:{theme.role(role)}"
+
+
+def _shape_rules(theme: Theme) -> Iterable[tuple[str, str]]:
+    yield ".background", f"fill:{theme.background}"
+    yield ".box", f"stroke:{theme.border};stroke-width:1"
+    yield ".edge", f"fill:none;stroke:{theme.edge};stroke-width:1.25"
+    yield ".arrow", f"fill:{theme.edge}"
+    for category, colour in theme.categories.items():
+        yield f".c-{category}", f"fill:{theme.fill(category)}"
+        yield f".b-{category}", f"fill:{colour}"
+    yield ".box.c-opaque", f"stroke:{theme.categories['opaque']};stroke-dasharray:4 3"
+    yield ".c-error", f"fill:{theme.error_fill};stroke:{theme.error};stroke-width:1.5"
+    yield ".b-error", f"fill:{theme.error}"
+    yield ".c-ghost", f"fill:{theme.background};stroke-dasharray:3 3"
+    yield ".edge.ghost-line", f"stroke:{theme.border}"
+    yield ".arrow.ghost-line", f"fill:{theme.border}"
+    yield ".tag", f"fill:{theme.background};stroke:{theme.edge};stroke-width:1"

@@ -1,0 +1,53 @@
+"""Reading an edge list: draft, names, graph, and everything that is wrong in one go."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import PurePath
+
+from opgraph.errors import Source
+from opgraph.graph import OpGraph
+from opgraph.text.assemble import assemble
+from opgraph.text.findings import Findings, TooManyFindings
+from opgraph.text.names import settle_names
+from opgraph.text.parser import read_draft
+
+
+def parse(source: Source | str, name: str | None = None) -> OpGraph:
+    """Read a graph from the text of an edge list.
+
+    Args:
+        source: the text; from a file, as `read_source` gives it, or plain.
+        name: what to call the graph; the stem of the file's name when left out.
+
+    Raises:
+        OpgraphError: what is wrong with it; several findings at once as `Problems`.
+
+    >>> graph = parse("image -> conv_1[filters=8] -> relu_1 -> 全局平均池化 -> fc")
+    >>> [node.kind.kind for node in graph]
+    ['Input', 'Conv2D', 'ReLU', 'GlobalAveragePooling2D', 'Dense']
+    """
+    if isinstance(source, str):
+        source = Source(name or "graph", source)
+    findings = Findings(source)
+    graph = OpGraph([], [])
+    with _collector_paused(), suppress(TooManyFindings):
+        draft = read_draft(source, findings)
+        settle_names(draft, findings)
+        graph = assemble(draft, findings, name or PurePath(source.name).stem or "graph")
+    findings.raise_all()
+    return graph
+
+
+@contextmanager
+def _collector_paused() -> Generator[None]:
+    """Without the cycle collector: a large text makes millions of objects, none of them garbage."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
