@@ -1,6 +1,6 @@
 """Edge lists of any size, for benchmarks and tests.
 
-    python benchmarks/generate.py resnet 1000 > resnet.txt
+python benchmarks/generate.py resnet 1000 > resnet.txt
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ HEAD = "x: Input(shape=(32, 32, 16))"
 
 
 def resnet_like(nodes: int) -> str:
-    """Residual blocks of two convolutions, in stages that double the channels at most five times."""
+    """Residual blocks of two convolutions, in stages with twice the channels each."""
     lines, last, count, block = [HEAD], "x", 2, 0
     per_stage = max(1, nodes // (7 * 6))
     filters = 16

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opgraph.analysis import Analysis
     from opgraph.graph import OpGraph
     from opgraph.ops import Shape
+    from opgraph.runtime import Evaluation, Plan, Prediction, Progress
     from opgraph.runtime.data import Data
 
 # Anything that makes a text an edge list rather than the name of a file.
@@ -151,7 +152,11 @@ def trace(
     output: str | Path = "runs/latest",
     settings: Sequence[str] = (),
     input_shape: Shape | None = None,
-    **options: Any,
+    num_classes: int | None = None,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+    command: Sequence[str] = (),
+    **recipe: Any,
 ) -> Run:
     """Train a graph and measure every node at every step.
 
@@ -162,53 +167,85 @@ def trace(
         output: the run directory to make.
         settings: attribute overrides, such as `"batch_norm*.momentum=0.9"`.
         input_shape: shape of one example, for inputs that do not say theirs.
-        options: of `opgraph.runtime.trace`: steps, batch_size, seed, optimizer, learning_rate,
-            schedule, keyframe_every, progress, overwrite and so on.
+        num_classes: outputs of the last dense layer; what the data say when left out.
+        progress: told about each step (`on_step`).
+        overwrite: replace a run that `output` holds.
+        command: the words of the command that makes the run again.
+        recipe: steps or epochs, batch_size, seed, optimizer, learning_rate, schedule,
+            keyframe_every, stop_on_nan.
 
     Returns:
-        The recorded run.
+        The recorded run. `run.config["outcome"]` says how it ended.
 
     Raises:
         OpgraphError: the graph, the data or an option is wrong; nothing is written then.
+        TraceError: the loss is no number any more; the run holds every step up to that one.
         MissingDependencyError: TensorFlow is not installed.
     """
-    from opgraph.files import write_text
     from opgraph.formats import to_json
-    from opgraph.render import draw_svg
 
     runtime = _runtime()
-    analysis, loaded = prepare(read(graph).set(*settings), data, input_shape)
-    path = runtime.trace(
-        analysis.graph, loaded, run_dir=Path(output), graph_json=to_json(analysis.graph), **options
+    analysis, loaded = prepare(read(graph).set(*settings), data, input_shape, num_classes)
+    runtime.trace(
+        analysis.graph,
+        loaded,
+        run_dir=Path(output),
+        graph_json=to_json(analysis.graph),
+        progress=progress,
+        overwrite=overwrite,
+        command=tuple(command),
+        **recipe,
     )
-    write_text(Path(output) / "graph.svg", draw_svg(analysis, title=analysis.graph.name))
-    return Run(path)
+    Graph(analysis.graph).draw(Path(output) / "graph.svg", title=analysis.graph.name)
+    return Run(output)
+
+
+def dry_run(
+    graph: Any,
+    data: Any = "digits",
+    *,
+    settings: Sequence[str] = (),
+    input_shape: Shape | None = None,
+    num_classes: int | None = None,
+    **recipe: Any,
+) -> Plan:
+    """Say what a training will take: sites, memory, disk and time; nothing is written.
+
+    The arguments are those of `trace`. A few steps are taken with a copy that is thrown away, so
+    that time and size are measured.
+    """
+    runtime = _runtime()
+    analysis, loaded = prepare(read(graph).set(*settings), data, input_shape, num_classes)
+    return cast("Plan", runtime.plan(analysis.graph, loaded, **recipe))
 
 
 def prepare(
-    graph: Graph, data: Any, input_shape: Shape | None = None, seed: int = 0
+    graph: Graph, data: Any, input_shape: Shape | None = None, num_classes: int | None = None
 ) -> tuple[Analysis, Data]:
     """Complete a graph with what the data say, and fit the data to its inputs.
 
     Raises:
         OpgraphError: the graph is wrong, or the data do not fit it.
     """
-    from opgraph.runtime.data import Data, load, peek
+    from opgraph.runtime.data import Data, peek
 
-    if isinstance(data, Data):
-        facts = graph.analyze(input_shape, data.num_classes).require()
-        return facts, data
-    said = peek(data)
-    analysis = graph.analyze(input_shape or said.shape, said.num_classes).require()
-    loaded = load(
-        data,
+    facts = data if isinstance(data, Data) else peek(data)
+    shape = input_shape or (None if isinstance(facts, Data) else facts.shape)
+    analysis = graph.analyze(shape, num_classes or facts.num_classes).require()
+    return analysis, data if isinstance(data, Data) else _load(data, analysis)
+
+
+def _load(data: str, analysis: Analysis) -> Data:
+    from opgraph.runtime.data import load
+
+    graph = analysis.graph
+    return load(
+        str(data),
         _inputs(analysis),
         num_classes=_classes(analysis),
-        seed=seed,
-        outputs=analysis.graph.sinks,
-        vocabulary=_vocabulary(analysis.graph),
+        outputs=graph.sinks,
+        vocabulary=_vocabulary(graph),
     )
-    return analysis, loaded
 
 
 def _inputs(analysis: Analysis) -> list[tuple[str, Shape, str | None]]:
@@ -221,7 +258,7 @@ def _inputs(analysis: Analysis) -> list[tuple[str, Shape, str | None]]:
 
 
 def _classes(analysis: Analysis) -> int | None:
-    """The number of outputs of the last node, where they are a row of scores."""
+    """The number of classes that the last node tells apart, where it is a row of scores."""
     shape = analysis[analysis.graph.sinks[0]].output
     if shape is None or len(shape) != 1 or shape[0] is None:
         return None
@@ -237,26 +274,47 @@ def _vocabulary(graph: OpGraph) -> dict[str, int]:
     }
 
 
-def evaluate(run: Any, data: Any = None) -> Any:
+def evaluate(run: Any, data: Any = None, *, step: int | None = None) -> Evaluation:
     """Test a recorded training on held-out data.
 
     Args:
         run: a `Run`, or the path of one.
         data: as for `trace`; the run's own data when left out.
+        step: the network as it was after this step; after the last one when left out.
 
     Returns:
         Loss, accuracy, accuracy for each class, and the confusion matrix.
     """
-    from opgraph.runtime.data import Data, load, recreate
+    from opgraph.runtime.data import Data, recreate
 
     run = run if isinstance(run, Run) else Run(run)
     runtime = _runtime()
     if data is None:
         data = recreate(run.config["data"])
     elif not isinstance(data, Data):
-        analysis = run.graph.analyze()
-        data = load(data, _inputs(analysis), num_classes=_classes(analysis))
-    return runtime.evaluate(run.model(), data.test)
+        data = _load(data, run.graph.analyze())
+    return cast("Evaluation", runtime.evaluate(run.model(step), data.test))
+
+
+def predict(run: Any, images: Sequence[str | Path], *, step: int | None = None) -> Prediction:
+    """Classify image files with a recorded training.
+
+    Args:
+        run: a `Run`, or the path of one.
+        images: the files; each is enlarged and scaled as the training data were.
+        step: the network as it was after this step; after the last one when left out.
+
+    Raises:
+        DataError: an image cannot be read, or the run was not trained on images.
+    """
+    import numpy as np
+
+    from opgraph.runtime.data import read_image
+
+    run = run if isinstance(run, Run) else Run(run)
+    shape = _inputs(run.graph.analyze())[0][1]
+    pixels = np.stack([read_image(image, shape, run.config["data"]) for image in images])
+    return cast("Prediction", _runtime().predict(run.model(step), [pixels]))
 
 
 def _completed(graph: Graph) -> OpGraph:

@@ -90,7 +90,7 @@ class Run:
 
         return evaluate(self, data, step=step)
 
-    def predict(self, images: Sequence[str | Path], *, step: int | None = None) -> list[Prediction]:
+    def predict(self, images: Sequence[str | Path], *, step: int | None = None) -> Prediction:
         """Classify image files, each enlarged and scaled as the training data were.
 
         Raises:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opgraph.errors import OpgraphError, Problems
 
 if TYPE_CHECKING:
+    from rich.box import Box
     from rich.console import Console
 
 # What stands for a character that the console cannot print; anything else becomes "?".
@@ -49,6 +50,13 @@ def can_print(text: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def box() -> Box:
+    """The rule lines of tables: one thin line below the head."""
+    from rich import box as boxes
+
+    return boxes.SIMPLE_HEAD if can_print("─") else boxes.ASCII_DOUBLE_HEAD
 
 
 def print_json(data: Any) -> None:

@@ -12,6 +12,7 @@ from opgraph.cli.options import analyzed, graph_options
 
 if TYPE_CHECKING:
     from opgraph.ops import Shape
+    from opgraph.render import Direction, EngineName, ThemeName
 
 
 @click.command(epilog="Example: opgraph draw network.txt -o network.svg --theme dark")
@@ -30,9 +31,9 @@ def command(
     input_shape: Shape | None,
     classes: int | None,
     output: str | None,
-    theme: str,
-    direction: str,
-    engine: str,
+    theme: ThemeName,
+    direction: Direction,
+    engine: EngineName,
     title: str | None,
     legend: bool,
 ) -> int:

@@ -6,13 +6,14 @@ import click
 
 from opgraph.cli.console import console, print_json
 from opgraph.cli.options import json_option
+from opgraph.cli.quiet import without_startup_talk
 
 
 @click.command(epilog="Example: opgraph evaluate runs/demo --min-accuracy 0.95")
 @click.argument("run")
 @click.option("--data", default=None, help="Other data than the run's own; as for trace.")
 @click.option("--step", type=click.IntRange(0), default=None,
-              help="The network as it was after this step; after the last one by default.")  # fmt: skip
+              help="The network after this step; after the last by default.")  # fmt: skip
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), default=None,
               help="Exit with 1 if the accuracy is lower.")  # fmt: skip
 @json_option
@@ -24,9 +25,10 @@ def command(
     from opgraph.cli import report
 
     opened = open_run(run)
+    without_startup_talk()
     result = evaluate(opened, data, step=step)
     if as_json:
-        print_json(result.as_data())
+        print_json(result.as_dict())
     else:
-        console().print(report.evaluation(result))
+        console().print(report.evaluation(result, opened.config["data"]["class_names"]))
     return 1 if min_accuracy is not None and result.accuracy < min_accuracy else 0

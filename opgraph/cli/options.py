@@ -68,14 +68,13 @@ def read_graph(file: str, settings: tuple[str, ...]) -> Graph:
 
     if file == "-":
         text = click.get_text_stream("stdin", encoding="utf-8", errors="replace").read()
-        graph = read(text, name="stdin") if text.strip() else _refuse_empty()
+        if not text.strip():
+            hint = "write at least one edge: a -> b"
+            raise ParseError("nothing came from stdin", hint=hint)
+        graph = read(text, name="stdin", is_path=False)
     else:
-        graph = read(click.format_filename(file), is_path=True)
+        graph = read(file, is_path=True)
     return graph.set(*settings) if settings else graph
-
-
-def _refuse_empty() -> Graph:
-    raise ParseError("nothing came from stdin", hint="write at least one edge: a -> b")
 
 
 def analyzed(

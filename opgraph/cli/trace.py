@@ -9,12 +9,13 @@ import click
 
 from opgraph.cli.console import console, print_json
 from opgraph.cli.options import graph_options, json_option, read_graph
+from opgraph.cli.quiet import without_startup_talk
 
 if TYPE_CHECKING:
-    from opgraph.api import Run
     from opgraph.ops import Shape
 
 DEFAULT_STEPS = 300
+INTERRUPTED = 130
 
 
 @click.command(
@@ -75,39 +76,18 @@ def command(
     from opgraph.api import trace
     from opgraph.cli import report
 
-    graph = read_graph(file, settings)
-    options["command"] = " ".join(["opgraph", *map(_quoted, sys.argv[1:])])
-    options |= {"input_shape": input_shape, "num_classes": classes}
-    _choose_length(options)
-    if dry_run:
-        planned = plan(graph, **options)
-        print_json(planned.as_data()) if as_json else console().print(report.plan_table(planned))
-        return 0
-    with report.progress_bar(options["steps"]) as progress:
-        run = trace(graph, progress=progress, **options)
-    return _finish(run, as_json)
-
-
-def _choose_length(options: dict[str, Any]) -> None:
     if options["steps"] and options["epochs"]:
         raise click.UsageError("--steps and --epochs exclude each other")
-    if not options["epochs"]:
-        options["steps"] = options["steps"] or DEFAULT_STEPS
-
-
-def _finish(run: Run, as_json: bool) -> int:
-    """Test the trained network and say what was written."""
-    from opgraph.cli import report
-
-    result = run.evaluate()
-    if as_json:
-        print_json(report.run_data(run, result))
-    else:
-        console().print(report.run_summary(run, result))
-    return 0
-
-
-def _quoted(word: str) -> str:
-    import shlex
-
-    return shlex.quote(word)
+    graph = read_graph(file, settings)
+    without_startup_talk()
+    options |= {"input_shape": input_shape, "num_classes": classes}
+    if dry_run:
+        for name in ("output", "overwrite"):
+            del options[name]
+        planned = plan(graph, **options)
+        print_json(planned.as_dict()) if as_json else console().print(report.plan_table(planned))
+        return 0
+    with report.progress_bar() as progress:
+        run = trace(graph, progress=progress, command=["opgraph", *sys.argv[1:]], **options)
+    print_json(report.run_data(run)) if as_json else console().print(report.run_summary(run))
+    return 0 if run.config["status"] == "finished" else INTERRUPTED

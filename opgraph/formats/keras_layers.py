@@ -83,10 +83,19 @@ def layer_attributes(kind: type[Op], config: Mapping[str, Any]) -> dict[str, Any
     values = {key: _converted(schema[key], said[key]) for key in said if key in schema}
     if any(value is MISSING for value in values.values()):
         return None
+    if _is_mirrored(values.get("layer"), values.get("backward_layer")):
+        values["backward_layer"] = None
     given = {k: v for k, v in values.items() if v is not None or schema[k].default is not None}
     if dtype is not None:
         given["dtype"] = dtype
     return given | ({"trainable": False} if config.get("trainable") is False else {})
+
+
+def _is_mirrored(there: Any, back: Any) -> bool:
+    """Whether the way back is what Keras makes of the way there when nothing is said."""
+    if not isinstance(there, Op) or not isinstance(back, Op) or there.kind != back.kind:
+        return False
+    return {**there.values(), "go_backwards": True} == back.values()
 
 
 def _wrapped(entry: Any) -> Any:

@@ -20,7 +20,7 @@ from opgraph.graph import Endpoint, Node, NodeNames, OpGraph, layer_name, name_l
 from opgraph.ops import Op, kinds
 
 # Keras has another default than opgraph, or none: always written.
-ALWAYS = frozenset({"padding", "kernel_size", "pool_size", "size", "rate", "name", "shape"})
+ALWAYS = frozenset({"padding", "kernel_size", "pool_size", "rate", "axes", "name", "shape"})
 TAKEN = ("keras", "layers", "build_model")
 
 

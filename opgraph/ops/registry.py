@@ -35,6 +35,11 @@ FAMILIES = (
     "preprocessing",
 )
 
+# A Chinese character is a word of its own; other words end at a blank or punctuation mark.
+WORD = re.compile(r"[\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+")
+PLACES = frozenset({"output", "out"})
+PART = re.compile(r"block|stage|unit|branch|layer", re.IGNORECASE)
+
 _BY_KIND: dict[str, type[Op]] = {}
 _BY_ALIAS: dict[str, type[Op]] = {}
 _OpType = TypeVar("_OpType", bound=type[Op])
@@ -91,9 +96,18 @@ def kinds() -> Iterator[type[Op]]:
 
 
 def find(name: str) -> type[Op] | None:
-    """The op of exactly this name or alias, or None."""
+    """The op of exactly this name or alias, or None; `layer` or `层` at its end does not count.
+
+    >>> find("卷积层").kind, find("dense layer").kind
+    ('Conv2D', 'Dense')
+    """
     _load()
-    return _BY_KIND.get(name) or _BY_ALIAS.get(fold(name))
+    folded = fold(name)
+    return (
+        _BY_KIND.get(name)
+        or _BY_ALIAS.get(folded)
+        or _BY_ALIAS.get(re.sub(r"(layer|层)$", "", folded))
+    )
 
 
 def require(name: str) -> type[Op]:
@@ -115,22 +129,47 @@ def require(name: str) -> type[Op]:
 def guess(name: str) -> type[Op] | None:
     """The op that an id or label speaks of, or None.
 
-    Tried in turn: the whole name; without a number at its end; its last words, the most first;
-    its first words, the most first.
+    A number at the end is a counter. Of the words before it, tried in turn: all; the last ones,
+    the most first; the first ones, the most first. A closing `output` says what a node is for, not
+    what it does, and counts only where nothing else does.
 
     >>> guess("batch_norm_1").kind, guess("全局平均池化").kind, guess("stage2_conv1_bn").kind
     ('BatchNormalization', 'GlobalAveragePooling2D', 'BatchNormalization')
+    >>> guess("relu_6").kind, guess("relu6").kind, guess("conv1_output").kind, guess("stem")
+    ('ReLU', 'ReLU6', 'Conv2D', None)
     """
-    words = [word for word in re.split(r"[\s_\-./@]+", unicodedata.normalize("NFKC", name)) if word]
-    spans = [words[start:] for start in range(len(words))]
-    spans += [words[:end] for end in range(len(words) - 1, 0, -1)]
-    for span in spans:
-        if found := _guess_phrase("".join(span)):
-            return found
-    return None
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name))
+    words = WORD.findall(spaced)
+    while words and words[-1].isdigit():
+        words.pop()
+    if len(words) > 1 and words[-1].casefold() in PLACES and not find("".join(words)):
+        return guess("_".join(words[:-1])) or find(words[-1])
+    ends = (words[start:] for start in range(len(words)))
+    found = next((found for span in ends if (found := _guess_phrase(span))), None)
+    return _what_follows(words, found) if found else _guess_beginning(words)
 
 
-def _guess_phrase(phrase: str) -> type[Op] | None:
-    if phrase.isdigit():
+def _what_follows(words: list[str], last: type[Op]) -> type[Op]:
+    """The op before the name of another node: the BatchNormalization in bn_conv1."""
+    if last.category in ("convolution", "dense") and words[-1][-1].isdigit() and len(words) > 1:
+        first = find(words[0])
+        if first and first.category in ("normalization", "activation"):
+            return first
+    return last
+
+
+def _guess_beginning(words: list[str]) -> type[Op] | None:
+    """The op that a name begins with, unless it goes on to name a part of a network."""
+    if any(PART.match(word) for word in words):
         return None
-    return find(phrase) or find(re.sub(r"\d+$", "", phrase) or phrase)
+    beginnings = (words[:end] for end in range(len(words) - 1, 0, -1))
+    return next((found for span in beginnings if (found := _guess_phrase(span))), None)
+
+
+def _guess_phrase(words: list[str]) -> type[Op] | None:
+    """The op of a phrase, with or without the number at its end, or of how a single word begins."""
+    phrase = "".join(words)
+    found = find(phrase) or find(re.sub(r"\d+$", "", phrase))
+    if found or len(words) > 1:
+        return found
+    return find(re.sub(r"\d.*", "", phrase))

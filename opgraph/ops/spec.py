@@ -11,6 +11,7 @@ is `None` as a whole and never reaches an op.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -265,11 +266,12 @@ class Op:
         return ShapeError(problem)
 
     def initializer(self, weight: str, default: str) -> str:
-        """Name of the initialiser of a weight, as far as it can be said in a word."""
+        """Name of the initialiser of a weight in small letters, as `glorot_uniform`."""
         chosen = getattr(self, f"{weight}_initializer", None)
         if chosen is None:
             return default
-        return str(chosen.get("class_name", "custom")) if isinstance(chosen, dict) else str(chosen)
+        name = chosen.get("class_name", "custom") if isinstance(chosen, dict) else chosen
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower()
 
     # The schema --------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from opgraph.errors import RunError
-from opgraph.record.files import write_atomic
+from opgraph.record.atomic import write_atomic
 from opgraph.record.quantities import Array
 from opgraph.record.schema import KEYFRAMES, SCHEMA_VERSION
 
@@ -54,7 +54,7 @@ def write_keyframe(run: Path, keyframe: Keyframe) -> Path:
         n: str(a.dtype) for n, a in keyframe.arrays.items() if a.dtype.kind not in PLAIN_KINDS
     }
     arrays = {
-        name: np.ascontiguousarray(array.view(np.uint16) if name in foreign else array)
+        name: np.array(array.view(np.uint16) if name in foreign else array, order="C")
         for name, array in keyframe.arrays.items()
     }
     facts = {

@@ -22,7 +22,14 @@ ARROW: Mapping[str, Any] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
 HOST_COLUMNS = (
-    *("step", "epoch", "index", "batch_size", "step_time", "input_time", "fingerprint", "time"),
+    "step",
+    "epoch",
+    "index",
+    "batch_size",
+    "step_time",
+    "input_time",
+    "fingerprint",
+    "time",
 )
 SITE_COLUMNS: Mapping[SiteKind, tuple[str, ...]] = {
     "output": ("node", "port"),
@@ -92,7 +99,7 @@ def _step_table(layout: Layout, packed: Array, host: Mapping[str, Sequence[Any]]
     columns = {"step": pa.array(known["step"], pa.int64())}
     for quantity in quantities("steps"):
         values = quantity.finish(known)
-        columns[quantity.name] = pa.array(values, ARROW[quantity.dtype])
+        columns[quantity.name] = pa.array(values.tolist(), ARROW[quantity.dtype])
     return pa.table(columns)
 
 

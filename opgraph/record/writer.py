@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from opgraph.errors import RunError
-from opgraph.record.files import write_atomic, write_text
+from opgraph.record.atomic import write_atomic, write_text
 from opgraph.record.keyframes import Keyframe, write_keyframe
 from opgraph.record.layout import Layout
 from opgraph.record.quantities import KINDS, Array

@@ -4,6 +4,22 @@ Turns facts into scenes, scenes into SVG, and facts into tables for terminals. M
 anything about networks, nor know TensorFlow.
 """
 
+from opgraph.render.columns import TextTable, text_table
 from opgraph.render.draw import draw_scene, draw_svg, to_graphviz
+from opgraph.render.op_pages import op_page, ops_table
+from opgraph.render.table import facts_table
+from opgraph.render.wording import count_text, shape_text, si_text
 
-__all__ = ["draw_scene", "draw_svg", "to_graphviz"]
+__all__ = [
+    "TextTable",
+    "count_text",
+    "draw_scene",
+    "draw_svg",
+    "facts_table",
+    "op_page",
+    "ops_table",
+    "shape_text",
+    "si_text",
+    "text_table",
+    "to_graphviz",
+]

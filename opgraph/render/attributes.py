@@ -96,8 +96,14 @@ def _all(signature: _Signature) -> tuple[ShownAttr, ...]:
     return tuple(
         _shown(node, spec, explicit.get(spec.name, spec.default))
         for spec in node.kind.schema().values()
-        if spec.name in explicit or not (spec.is_required or spec.default is None)
+        if spec.name in explicit or _is_telling(spec)
     )
+
+
+def _is_telling(spec: Attr) -> bool:
+    """Whether a default is worth a line: not what every op has, not what is unset."""
+    unset = spec.is_required or spec.default is None
+    return not unset and spec.name not in ("trainable", "dtype", "data_format")
 
 
 def _is_defining(node: Node, spec: Attr, explicit: dict[str, Any]) -> bool:

@@ -31,8 +31,11 @@ def _tooltip_lines(facts: NodeFacts) -> Iterator[str]:
     for name, weight in (facts.weights or {}).items():
         kept = "" if weight.trainable else ", not trained"
         yield f"{name}: {shape_text(weight.shape)} = {count_text(weight.size)}{kept}"
-    if facts.flops is not None:
-        yield f"{si_text(facts.flops, 'FLOP')}, output {si_text(facts.activation_bytes, 'B')}"
+    cost = [si_text(facts.flops, "FLOP")] if facts.flops else []
+    if facts.activation_bytes is not None:
+        cost.append(f"output {si_text(facts.activation_bytes, 'B')}")
+    if cost:
+        yield ", ".join(cost)
     if facts.receptive_field and facts.receptive_field.size != ():
         yield f"sees {sizes_text(facts.receptive_field.size)} of the input"
 

@@ -1,4 +1,4 @@
-"""What stands in the box of a node: rows of texts, measured, then set at the picture's common width."""
+"""What stands in the box of a node: rows of texts, measured, then set at a common width."""
 
 from __future__ import annotations
 
@@ -282,7 +282,4 @@ def bar_data(height: float) -> str:
     inset = round(RADIUS - (RADIUS**2 - (RADIUS - BAR) ** 2) ** 0.5, 2)
     arc = f"A{RADIUS:g} {RADIUS:g} 0 0 0"
     low = height - RADIUS
-    return (
-        f"M{BAR:g} {inset}{arc} 0 {RADIUS:g}V{low:g}"
-        f"{arc} {BAR:g} {round(height - inset, 2)}Z"
-    )
+    return f"M{BAR:g} {inset}{arc} 0 {RADIUS:g}V{low:g}{arc} {BAR:g} {round(height - inset, 2)}Z"

@@ -11,12 +11,12 @@ LONGEST = 10_000
 
 @lru_cache(maxsize=16384)
 def clean(text: str) -> str:
-    """The text on one line, without anything that could drive what shows it.
+    r"""The text on one line, without anything that could drive what shows it.
 
     Control characters, characters that change the direction of text, surrogates and those that XML
     1.0 does not allow become U+FFFD; line ends and tabs become spaces.
 
-    >>> clean("a\\u202eb\\x1b[31m\\tc")
+    >>> clean("a\u202eb\x1b[31m\tc")
     'a\ufffdb\ufffd[31m c'
     """
     if text.isascii() and text.isprintable():

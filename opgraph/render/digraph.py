@@ -25,7 +25,9 @@ def build_digraph(analysis: Analysis) -> graphviz.Digraph:
     idents = {name: f"n{index}" for index, name in enumerate(analysis.graph.nodes)}
     for name, ident in idents.items():
         facts = analysis[name]
-        digraph.node(ident, label=_label(facts), tooltip=_escaped(tooltip(facts)), **_look(facts, theme))
+        digraph.node(
+            ident, label=_label(facts), tooltip=_escaped(tooltip(facts)), **_look(facts, theme)
+        )
     for edge in analysis.graph.edges:
         outputs = analysis[edge.source].outputs
         shape = outputs[edge.port] if edge.port < len(outputs) else None

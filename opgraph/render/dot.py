@@ -1,8 +1,8 @@
 """Layout by Graphviz's `dot`: its places and curves, our boxes.
 
 The pictures of both engines are drawn by the same code, so they look alike and keep their figures,
-tooltips and themes. `dot` from the PATH is used where there is one, else the one inside `pygraphviz`'s
-wheel, in a child process: both can take minutes on a big graph, and a child can be stopped.
+tooltips and themes. `dot` from the PATH is used where there is one, else the one in the wheel of
+`pygraphviz`, in a child process: both can take minutes on a big graph, and a child can be stopped.
 """
 
 from __future__ import annotations

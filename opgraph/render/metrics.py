@@ -1,7 +1,7 @@
 """How wide a text is, by the advance widths of Liberation Sans.
 
-That font has the widths of Arial and Helvetica, so what is measured here holds nearly everywhere. Owns
-measuring and shortening; knows nothing of what the text says. The table is made by
+That font has the widths of Arial and Helvetica, so what is measured here holds nearly everywhere.
+Owns measuring and shortening; knows nothing of what the text says. The table is made by
 `tools/font_widths.py`. Characters the font lacks count 1 em where they are wide (Chinese, Japanese,
 Korean), 0 where they combine, else 0.6 em.
 """

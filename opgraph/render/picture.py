@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from opgraph.analysis import Analysis
 from opgraph.graph import Edge
 from opgraph.render.captions import description, footer, tooltip
-from opgraph.render.card import Card, Show, measure, node_card, set_card
+from opgraph.render.card import Card, Show, is_quiet, measure, node_card, set_card
 from opgraph.render.cleaning import clean
 from opgraph.render.layout import Box, Layout, Line, Point, Sketch, Wire
 from opgraph.render.legend import legend_rows
@@ -41,7 +41,7 @@ class Options:
         foot: whether the totals stand below.
     """
 
-    show: Show = Show()
+    show: Show = field(default_factory=Show)
     edge_shapes: str = "changes"
     title: str | None = None
     legend: bool = True
@@ -114,10 +114,12 @@ class Picture:
         return found
 
     def _tells(self, edges: list[Edge]) -> bool:
-        """Whether the shape says something new: a change, a fork or a merge."""
+        """Whether a shape is news: after a change; at a fork or merge that no box tells it of."""
         facts = self.analysis[edges[0].source]
-        changed = facts.outputs[edges[0].port] not in facts.inputs
-        return changed or len(edges) > 1 or len(self.analysis[edges[0].target].inputs) > 1
+        if facts.outputs[edges[0].port] not in facts.inputs:
+            return True
+        forks = len({edge.target for edge in edges}) > 1
+        return is_quiet(facts) and (forks or len(self.analysis[edges[0].target].inputs) > 1)
 
     def scene(self) -> Scene:
         """The whole picture."""
@@ -193,9 +195,7 @@ class Picture:
         for tag in tags:
             yield set_tag(tag, names, layout.corners[tag.box])
 
-    def _below(
-        self, width: float, top: float, cut: int
-    ) -> tuple[tuple[Item, ...], float]:
+    def _below(self, width: float, top: float, cut: int) -> tuple[tuple[Item, ...], float]:
         """Legend and footer, and where they end."""
         items: list[Item] = []
         bottom = top

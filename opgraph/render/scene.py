@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from opgraph.render.layout import Point
 
+ORIGIN = Point(0.0, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Rect:
@@ -69,7 +71,7 @@ class Group:
     """
 
     children: tuple[Item, ...]
-    at: Point = Point(0.0, 0.0)
+    at: Point = ORIGIN
     ident: str | None = None
     kind: str | None = None
     title: str | None = None

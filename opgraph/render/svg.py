@@ -14,12 +14,10 @@ from zlib import crc32
 
 from opgraph.render.cleaning import clean
 from opgraph.render.layout import Point
-from opgraph.render.scene import Group, Item, Leaf, Path, Rect, Scene, Text
+from opgraph.render.scene import ORIGIN, Group, Item, Leaf, Path, Rect, Scene, Text
 from opgraph.render.theme import FONT_FAMILY, TYPE, Theme
 
-ENTITIES = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
-)
+ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 UNSAFE = re.compile("[&<>\"']")
 
 
@@ -117,7 +115,7 @@ def _attributes(group: Group) -> str:
     found = f' id="{PREFIX}-{escape(group.ident)}"' if group.ident else ""
     if group.kind:
         found += f' class="{group.kind}"'
-    if group.at != (0.0, 0.0):
+    if group.at != ORIGIN:
         found += f' transform="translate({number(group.at.x)} {number(group.at.y)})"'
     for name, value in group.data.items():
         found += f' data-{name}="{escape(value)}"'

@@ -1,7 +1,7 @@
 """Colours and type of pictures: one table for each theme.
 
-Category colours are those of Okabe and Ito where they have one; text keeps a contrast of at least 4.5
-to everything it stands on (a test computes it).
+Category colours are those of Okabe and Ito where they have one; text keeps a contrast of at least
+4.5 to everything it stands on (a test computes it).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ or the command line.
 """
 
 from opgraph.runtime.build import Built, build, node_names
+from opgraph.runtime.build_live import describe_opaque
 from opgraph.runtime.dryrun import Plan, plan
 from opgraph.runtime.evaluate import Evaluation, Prediction, evaluate, predict, restore
 from opgraph.runtime.objective import Objective, choose_objective
@@ -25,6 +26,7 @@ __all__ = [
     "Training",
     "build",
     "choose_objective",
+    "describe_opaque",
     "evaluate",
     "node_names",
     "plan",

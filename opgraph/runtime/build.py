@@ -99,7 +99,7 @@ def build(graph: OpGraph, *, seed: int | None = None) -> Built:
         keras.utils.set_random_seed(seed % SEED_LIMIT)
     model = _model(graph, outputs)
     setattr(model, NAMES_ATTRIBUTE, names)
-    weight_names = _weight_names(graph, layers)
+    weight_names = _weight_names(graph, layers, outputs)
     return Built(model, graph, layers, outputs, names, weight_names)
 
 
@@ -194,14 +194,20 @@ def _one_or_all(tensors: list[Any]) -> Any:
     return tensors[0] if len(tensors) == 1 else tensors
 
 
-def _weight_names(graph: OpGraph, layers: Mapping[str, Any]) -> dict[str, Any]:
+def _weight_names(
+    graph: OpGraph, layers: Mapping[str, Any], outputs: Mapping[Endpoint, Any]
+) -> dict[str, Any]:
+    """Keras variables by node and name; the op knows the names, Keras leaves some to a counter."""
     named: dict[str, Any] = {}
     for name in graph.order:
         if graph.owner(name) != name:
             continue
-        layer = layers[name]
-        for weight in getattr(layer, "weights", ()):  # an operation of keras.ops has none
-            named[f"{name}/{_within(layer.name, weight.path)}"] = weight
+        weights = getattr(layers[name], "weights", ())  # an operation of keras.ops has none
+        shapes = [tuple(outputs[end].shape[1:]) for end in graph.inputs(name)]
+        known = list(graph[name].op.weights(*shapes))
+        if len(known) != len(weights):
+            known = [_within(layers[name].name, weight.path) for weight in weights]
+        named |= {f"{name}/{key}": weight for key, weight in zip(known, weights, strict=True)}
     return named
 
 

@@ -316,7 +316,7 @@ CASES: dict[str, list[Case]] = {
                 "layer": RNN,
                 "backward_layer": {
                     "class_name": "SimpleRNN",
-                    "config": {"units": 2, "go_backwards": True},
+                    "config": {"units": 3, "go_backwards": True, "use_bias": False},
                 },
             },
             [(5, 3)],

@@ -14,55 +14,113 @@ tf = pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.tf
 
 BATCH = 2
-# Convolutions and pools whose channels come first run on accelerators only.
-ONLY_SYMBOLIC = re.compile(r"channels_first")
-
-
-def dtype_of(op):
-    return "int32" if op.kind == "Embedding" else "float32"
-
-
-def symbols(op, case):
-    return [keras.KerasTensor((BATCH, *shape), dtype=dtype_of(op)) for shape in case.inputs]
+NO_LAYER = ("Input", "Opaque")
 
 
 def batch(op, case):
     rng = np.random.default_rng(0)
+    shapes = [(BATCH, *shape) for shape in case.inputs]
     if op.kind == "Embedding":
-        return [tf.constant(rng.integers(0, op.input_dim, (BATCH, *s)), "int32") for s in case.inputs]
-    return [tf.constant(rng.normal(size=(BATCH, *s)), "float32") for s in case.inputs]
+        return [tf.constant(rng.integers(0, op.input_dim, shape), "int32") for shape in shapes]
+    return [tf.constant(rng.normal(size=shape), "float32") for shape in shapes]
 
 
-def shapes(outputs):
+def symbols(op, case):
+    dtype = "int32" if op.kind == "Embedding" else "float32"
+    return [keras.KerasTensor((None, *shape), dtype) for shape in case.inputs]
+
+
+def ports(shape):
+    return shape if isinstance(shape, list) else [shape]
+
+
+def output_shapes(outputs):
     outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
     return [tuple(output.shape)[1:] for output in outputs]
 
 
-def expected_shapes(op, case):
-    shape = op.shape(*case.inputs)
-    return shape if isinstance(shape, list) else [shape]
-
-
-def comparable(op_name, cases):
-    """Cases that have a Keras layer with a known output."""
-    return [] if op_name in ("Input", "Opaque") else cases[op_name]
-
-
-def test_op_equals_its_keras_layer(op_name, cases):
-    for case in comparable(op_name, cases):
+def tried(op_name, cases):
+    """Op, case, a text for messages, for each case that has a Keras layer."""
+    for case in [] if op_name in NO_LAYER else cases[op_name]:
         op = ops.require(op_name)(**case.attrs)
-        layer = op.layer(keras, name="layer_under_test")
+        yield op, case, f"{op!r} on {case.inputs}"
+
+
+def test_shapes_and_weights_equal_keras(op_name, cases):
+    for op, case, where in tried(op_name, cases):
+        layer = op.layer(keras, name="under_test")
         outputs = op.call(layer, batch(op, case))
-        where = f"{op!r} on {case.inputs}"
-        assert shapes(outputs) == expected_shapes(op, case), where
-        check_weights(op, case, layer, where)
+        assert output_shapes(outputs) == ports(op.shape(*case.inputs)), where
+        check_weights(op.weights(*case.inputs), layer, where)
 
 
-def check_weights(op, case, layer, where):
-    ours = op.weights(*case.inputs)
-    theirs = {weight.path.removeprefix(f"{layer.path}/"): weight for weight in layer.weights}
-    assert list(ours) == list(theirs), where
-    for name, weight in ours.items():
-        assert weight.shape == tuple(theirs[name].shape), f"{where}: {name}"
-        assert weight.trainable == theirs[name].trainable, f"{where}: {name}"
+def check_weights(ours, layer, where):
+    """Path below the layer, order, shape, trainability, count, and start values that are fixed."""
+    paths = [weight.path.removeprefix(f"{layer.path}/") for weight in layer.weights]
+    assert len(ours) == len(paths), where
+    for (name, weight), path, variable in zip(ours.items(), paths, layer.weights, strict=True):
+        unnamed = re.fullmatch(r"variable(_\d+)?", path)
+        assert unnamed or name == path, where
+        assert weight.shape == tuple(variable.shape), f"{where}: {name}"
+        assert weight.trainable == variable.trainable, f"{where}: {name}"
+        check_start(weight.initializer, np.asarray(variable), f"{where}: {name}")
     assert sum(weight.size for weight in ours.values()) == layer.count_params(), where
+
+
+def check_start(initializer, values, where):
+    if initializer == "zeros":
+        assert not values.any(), where
+    elif initializer == "ones":
+        assert (values == 1).all(), where
+    elif initializer == "constant":
+        assert np.ptp(values) == 0, where
+    elif initializer == "unit_forget_bias":
+        assert values.reshape(4, -1).mean(axis=1).tolist() == [0, 1, 0, 0], where
+    else:
+        assert values.size == 1 or np.ptp(values) > 0, where
+
+
+def test_symbolic_shapes_agree_with_keras(op_name, cases):
+    """What Keras says before it runs contradicts nothing; it may say less."""
+    for op, case, where in tried(op_name, cases):
+        outputs = op.call(op.layer(keras, name="under_test"), symbols(op, case))
+        for theirs, ours in zip(output_shapes(outputs), ports(op.shape(*case.inputs)), strict=True):
+            assert len(theirs) == len(ours), where
+            if not wrong_in_keras(op, case, theirs):
+                assert all(a in (None, b) for a, b in zip(theirs, ours, strict=True)), where
+
+
+def wrong_in_keras(op, case, theirs):
+    """Keras 3.15.1 calls the scores of a cross-attention (heads, T, T); they are (heads, T, S)."""
+    return op.kind == "MultiHeadAttention" and theirs[-1:] == theirs[-2:-1] and len(case.inputs) > 1
+
+
+def test_keras_config_makes_the_same_op(op_name, cases):
+    """The config that a Keras layer gives back, with all its serialised initialisers."""
+    for op, case, where in tried(op_name, cases):
+        layer = op.layer(keras, name="under_test")
+        kind = ops.require(type(layer).__name__)
+        config = layer.get_config()
+        assert config.keys() - kind.schema().keys() <= {"name"}, where
+        again = kind(**{key: config[key] for key in config.keys() - {"name", "dtype"}})
+        ours, theirs = op.weights(*case.inputs), again.weights(*case.inputs)
+        assert list(theirs) == list(ours), where
+        assert [w.initializer for w in theirs.values()] == [w.initializer for w in ours.values()]
+        assert ports(again.shape(*case.inputs))[0] == ports(op.shape(*case.inputs))[0], where
+        assert again.flops(*case.inputs) == op.flops(*case.inputs), where
+
+
+@pytest.mark.parametrize("kind", ["Conv2D", "Dense", "LSTM", "BatchNormalization", "Embedding"])
+def test_options_of_weights_reach_keras(kind, cases):
+    case = cases[kind][0]
+    options = [name for name in ops.require(kind).options if name.endswith("_initializer")]
+    values = {name: {"class_name": "Constant", "config": {"value": 0.25}} for name in options}
+    op = ops.require(kind)(**{**case.attrs, **values})
+    layer = op.layer(keras, name="under_test")
+    op.call(layer, batch(op, case))
+    started = {name: weight.initializer for name, weight in op.weights(*case.inputs).items()}
+    for weight in layer.weights:
+        name = weight.path.removeprefix(f"{layer.path}/")
+        if started[name] == "constant":
+            assert (np.asarray(weight) == 0.25).all()
+    assert "constant" in started.values()

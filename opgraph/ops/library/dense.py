@@ -29,6 +29,7 @@ OPTIONS = (*for_weights("kernel", "bias"), "activity_regularizer", "quantization
     "logits",
     "output",
     "predictions",
+    "classifier",
     "全连接",
     "密集层",
     "线性层",
@@ -168,6 +169,8 @@ class EinsumDense(Op):
 
 @op(
     "embed",
+    "emb",
+    "embeddings",
     "token_embedding",
     "EMBEDDING_LOOKUP",
     "Gather",

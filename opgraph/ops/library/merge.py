@@ -46,7 +46,7 @@ def _flops(self: Op, *inputs: tuple[int, ...]) -> int:
     return volume(self.shape(*inputs)) * (len(inputs) - 1)
 
 
-@op("sum", "plus", "residual", "skip", "shortcut", "相加", "加", "残差连接", category="merge")
+@op("sum", "plus", "residual", "相加", "加", "残差连接", category="merge")
 class Add(Op):
     """Sum of the inputs, element by element; axes of size 1 are stretched."""
 

@@ -44,7 +44,7 @@ def extent(value: Numbers) -> Shape:
     return (len(value), *extent(value[0])) if isinstance(value, tuple) and value else ()
 
 
-@op("rescale", "scale", "缩放", "重缩放", category="normalization")
+@op("rescale", "缩放", "重缩放", category="normalization")
 class Rescaling(Op):
     """x * scale + offset, both fixed."""
 

@@ -1,6 +1,6 @@
 """Layers that disturb or restrain training on purpose, and do nothing at inference.
 
-FLOPs: one for each number, the masking or the added noise; drawing random numbers is left out.
+FLOPs: none, as they do nothing at inference; marking empty steps one for each number.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Dropout(Op):
     )
     seed: int | None = attr(default=None, doc="seed of the mask")
 
-    shape, flops = same, each(1)
+    shape, flops = same, free
 
 
 @op(category="regularization")
@@ -52,7 +52,7 @@ class AlphaDropout(Op):
     )
     seed: int | None = attr(default=None, doc="seed of the mask")
 
-    shape, flops = same, each(1)
+    shape, flops = same, free
 
 
 @op(category="regularization")
@@ -64,7 +64,7 @@ class GaussianDropout(Op):
     )
     seed: int | None = attr(default=None, doc="seed of the factors")
 
-    shape, flops = same, each(1)
+    shape, flops = same, free
 
 
 @op("noise", "高斯噪声", "噪声", category="regularization")
@@ -74,7 +74,7 @@ class GaussianNoise(Op):
     stddev: float = attr(doc="standard deviation of the noise", converter=_not_negative)
     seed: int | None = attr(default=None, doc="seed of the noise")
 
-    shape, flops = same, each(1)
+    shape, flops = same, free
 
 
 def _map(self: SpatialDropout, x: Shape) -> Shape:
@@ -89,7 +89,7 @@ class SpatialDropout1D(Op):
     rate: float = attr(default=0.5, doc="share of channels that is dropped", converter=rate)
     seed: int | None = attr(default=None, doc="seed of the mask")
 
-    shape, flops = _map, each(1)
+    shape, flops = _map, free
 
 
 @op("spatial_dropout", "空间随机失活", category="regularization")
@@ -100,7 +100,7 @@ class SpatialDropout2D(Op):
     data_format: DataFormat = attr(default="channels_last", doc="where the channels stand")
     seed: int | None = attr(default=None, doc="seed of the mask")
 
-    shape, flops = _map, each(1)
+    shape, flops = _map, free
 
 
 @op("三维空间随机失活", category="regularization")
@@ -111,7 +111,7 @@ class SpatialDropout3D(Op):
     data_format: DataFormat = attr(default="channels_last", doc="where the channels stand")
     seed: int | None = attr(default=None, doc="seed of the mask")
 
-    shape, flops = _map, each(1)
+    shape, flops = _map, free
 
 
 @op("drop_path", "随机深度", category="regularization")
@@ -120,7 +120,7 @@ class StochasticDepth(Op):
 
     drop_path_rate: float = attr(doc="share of examples whose branch is left out", converter=rate)
 
-    shape, flops = same, each(1)
+    shape, flops = same, free
 
     def layer(self, keras: Any, **common: Any) -> Any:
         return keras.src.applications.convnext.StochasticDepth(self.drop_path_rate, **common)
@@ -138,7 +138,7 @@ class ActivityRegularization(Op):
     shape, flops = same, free
 
 
-@op("mask", "掩码", "屏蔽", category="recurrent")
+@op("掩码", "屏蔽", category="recurrent")
 class Masking(Op):
     """Mark the steps of a sequence that hold only one value, so that later layers skip them."""
 

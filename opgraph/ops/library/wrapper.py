@@ -65,7 +65,7 @@ def _below(scope: str, arrays: Mapping[str, Weight]) -> dict[str, Weight]:
     return {f"{scope}/{name}": weight for name, weight in arrays.items()}
 
 
-@op("bi", "bidirectional_rnn", "双向", "双向循环", category="recurrent")
+@op("bidirectional_rnn", "双向", "双向循环", category="recurrent")
 class Bidirectional(Op):
     """Read a sequence in both directions and merge what comes out."""
 

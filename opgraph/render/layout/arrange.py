@@ -14,7 +14,7 @@ from opgraph.render.layout.columns import place_across
 from opgraph.render.layout.layers import Layers, build_layers
 from opgraph.render.layout.levels import place_along
 from opgraph.render.layout.lines import Places, draw_lines
-from opgraph.render.layout.model import Box, Layout, Line, Point, Sketch, Wire
+from opgraph.render.layout.model import Box, Layout, Line, Point, Sketch
 from opgraph.render.layout.order import order_rows
 from opgraph.render.layout.pins import place_pins
 from opgraph.render.layout.sides import choose_sides

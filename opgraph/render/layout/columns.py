@@ -1,15 +1,16 @@
 """The place of each element across the flow.
 
-Elements that should stand exactly below one another form a block: the main path first, then the lanes
-of long lines, then any chain. Links of blocks never cross one another, so blocks have an order from
-left to right. Blocks are packed, then each moves towards what it is linked to as far as its neighbours
-let it; the main block stays.
+Elements that should stand exactly below one another form a block: the main path first, then the
+lanes of long lines, then any chain. Links of blocks never cross one another, so blocks have an
+order from left to right. Blocks are packed, then each moves towards what it is linked to as far as its
+neighbours let it; the main block stays.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import pairwise
 from math import inf
 
 from opgraph.render.layout.layers import Layers, Link
@@ -87,7 +88,7 @@ def _constraints(layers: Layers, blocks: list[int]) -> tuple[list[int], Gaps, Ga
     left_of: Gaps = {block: {} for block in blocks}
     right_of: Gaps = {block: {} for block in blocks}
     for row in layers.rows:
-        for left, right in zip(row, row[1:], strict=False):
+        for left, right in pairwise(row):
             gap = _separation(layers, left, right)
             a, b = blocks[left], blocks[right]
             left_of[b][a] = right_of[a][b] = max(gap, left_of[b].get(a, 0.0))
@@ -120,7 +121,11 @@ def _pulls(layers: Layers, blocks: list[int]) -> dict[int, list[int]]:
 
 
 def _moved(
-    block: int, pulls: dict[int, list[int]], centres: dict[int, float], left_of: Gaps, right_of: Gaps
+    block: int,
+    pulls: dict[int, list[int]],
+    centres: dict[int, float],
+    left_of: Gaps,
+    right_of: Gaps,
 ) -> float:
     wanted = sorted(centres[other] for other in pulls[block])
     middle = len(wanted) // 2

@@ -84,17 +84,13 @@ def place_along(
     return levels
 
 
-def _crossing(
-    layers: Layers, centres: list[float], pins: Pins, cut: int
-) -> list[tuple[int, int]]:
+def _crossing(layers: Layers, centres: list[float], pins: Pins, cut: int) -> list[tuple[int, int]]:
     """Lines that pass a cut, from the left."""
     keys = {(link.upper, link.net) for link in layers.gaps[cut]}
     return sorted(keys, key=lambda key: start_of(layers, centres, pins, *key))
 
 
-def start_of(
-    layers: Layers, centres: list[float], pins: Pins, upper: int, net: int
-) -> float:
+def start_of(layers: Layers, centres: list[float], pins: Pins, upper: int, net: int) -> float:
     """Where the line of a net leaves an element, across the flow."""
     return centres[upper] if layers.is_lane(upper) else pins.outs[net]
 
@@ -106,18 +102,14 @@ def _extent(layers: Layers, centres: list[float], first: int, last: int) -> tupl
     return low, high
 
 
-def _place_gutter(
-    levels: Levels, keys: list[tuple[int, int]], left: float, top: float
-) -> None:
+def _place_gutter(levels: Levels, keys: list[tuple[int, int]], left: float, top: float) -> None:
     """Nested turns: what comes from the left runs outside."""
     for index, key in enumerate(keys):
         across = left + GUTTER / 2 + (len(keys) - 1 - index) * TRACK
         levels.gutters[key] = across, top - LEAD - index * TRACK
 
 
-def _place_below(
-    layers: Layers, levels: Levels, last: int, keys: list[tuple[int, int]]
-) -> None:
+def _place_below(layers: Layers, levels: Levels, last: int, keys: list[tuple[int, int]]) -> None:
     """Turns of lines that leave a column at its lower end; the rightmost turns first."""
     bottom = levels.tops[last] + levels.heights[last] + _label_room(layers, last) + LEAD
     for index, key in enumerate(keys):
@@ -144,9 +136,7 @@ def _stack(
         levels.tops[following] = bottom + gap.height
 
 
-def _gap(
-    layers: Layers, centres: list[float], sides: Sides, pins: Pins, rank: int
-) -> _Gap:
+def _gap(layers: Layers, centres: list[float], sides: Sides, pins: Pins, rank: int) -> _Gap:
     ends: dict[tuple[int, int], list[float]] = {}
     for link in layers.gaps[rank]:
         if link.wire is None:

@@ -50,8 +50,8 @@ class Sketch:
 class Line(NamedTuple):
     """One wire as it is drawn.
 
-    Lines of the same (source, port) carry the same array and form a tree: only one of them starts at
-    the source, the others where they leave it or one another. With `curved`, the points are those of
+    Lines of the same (source, port) carry the same array and form a tree: only one of them starts
+    at the source, the others where they leave one another. With `curved`, the points are those of
     cubic Bezier curves: a start, then two control points and an end for each curve.
     """
 

@@ -1,8 +1,8 @@
 """The order of elements within each rank, so that few lines cross.
 
-A depth-first walk gives a first order that keeps the order of the input; barycentre sweeps and swaps of
-neighbours improve it as long as crossings go away. Whatever is equal stays as it was written, so a
-picture changes little when the graph does.
+A depth-first walk gives a first order that keeps the order of the input; barycentre sweeps and
+swaps of neighbours improve it as long as crossings go away. Whatever is equal stays as it was
+written, so a picture changes little when the graph does.
 """
 
 from __future__ import annotations
@@ -132,6 +132,4 @@ def _swap_row(
 
 def _gain(left: list[int], right: list[int], places: list[int]) -> int:
     """Crossings that go away when two neighbours with these links change places."""
-    return sum(
-        (places[a] > places[b]) - (places[a] < places[b]) for a in left for b in right
-    )
+    return sum((places[a] > places[b]) - (places[a] < places[b]) for a in left for b in right)

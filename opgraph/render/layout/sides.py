@@ -1,8 +1,8 @@
 """Which lines leave or enter a box at its side.
 
 A long line whose lane stands beside a box, with nothing in between, leaves at that side and returns
-there; all others use the lower and upper edges. Lines that enter use the upper half of a side, lines
-that leave the lower half; nested ones are ordered so that they do not cross.
+there; all others use the lower and upper edges. Lines that enter use the upper half of a side,
+lines that leave the lower half; nested ones are ordered so that they do not cross.
 """
 
 from __future__ import annotations

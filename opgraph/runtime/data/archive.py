@@ -12,6 +12,7 @@ import numpy as np
 
 from opgraph.errors import DataError, suggest
 from opgraph.ops import Shape
+from opgraph.runtime.data.memory import require_memory
 from opgraph.runtime.data.npy import Archive, Header, open_archive
 from opgraph.runtime.data.result import (
     Array,
@@ -39,11 +40,15 @@ def read(request: Request) -> Found:
         reader = _Reader(archive, request)
         parts = [reader.part(half) for half in reader.halves()]
         names = reader.class_names()
+    shapes = [array.shape[1:] for array in parts[0].inputs]
+    # Bytes grow when they become numbers.
+    require_memory(request, sum(len(part.labels) for part in parts), shapes)
     notes = tuple(_note(w, a) for w, a in zip(request.wanted, parts[0].inputs, strict=True))
     fitted = [_fit(part, request.wanted) for part in parts]
     facts = {"title": f"arrays of {request.argument}"}
     test = fitted[1] if len(fitted) == 2 else None
-    return Found(fitted[0], test, notes, names, facts)
+    divisors = tuple(note["divided_by"] for note in notes)
+    return Found(fitted[0], test, notes, names, facts, divisors=divisors)
 
 
 def peek(argument: str) -> DataFacts:
@@ -189,7 +194,4 @@ def _fit(part: Part, wanted: tuple[Wanted, ...]) -> Part:
 
 
 def _fit_one(wanted: Wanted, array: Array) -> Array:
-    lacks = _lacks_channel(wanted, array)
-    if _is_picture(wanted, array):
-        array = np.divide(array, np.float32(PICTURE_WHITE), dtype=np.float32)
-    return array[..., None] if lacks else array
+    return array[..., None] if _lacks_channel(wanted, array) else array

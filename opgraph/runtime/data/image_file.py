@@ -121,7 +121,8 @@ def read_picture(
     if native is None:
         return fit(pixels, wanted, WHITE)[0]
     original = Wanted(wanted.name, tuple(native), np.dtype(np.float32))
-    return fit(fit(pixels, original, WHITE), wanted, 1.0)[0]
+    # The digits count the ink in each of 8x8 squares, so a larger picture is reduced by area.
+    return fit(fit(pixels, original, WHITE, by_area=True), wanted, 1.0)[0]
 
 
 def _only_input(path: str | Path, description: Mapping[str, Any]) -> Mapping[str, Any]:

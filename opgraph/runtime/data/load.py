@@ -141,25 +141,31 @@ def _split(
     parts: list[Part], found: Found, wanted: tuple[Wanted, ...], seed: int
 ) -> tuple[Split, Split, str]:
     if len(parts) == 2:
-        return _pick(parts[0], None, wanted), _pick(parts[1], None, wanted), "as it comes"
+        return _pick(parts[0], found, wanted), _pick(parts[1], found, wanted), "as it comes"
     train, test = found.order or stratified(parts[0].labels, TEST_SHARE, seed)
-    if not len(train):
-        problem = f"{len(test)} example cannot be split into train and test"
-        raise DataError(problem, where=parts[0].label_place)
     note = f"stratified, {TEST_SHARE:.0%} for the test, seed {seed}"
-    return _pick(parts[0], train, wanted), _pick(parts[0], test, wanted), note
+    return _pick(parts[0], found, wanted, train), _pick(parts[0], found, wanted, test), note
 
 
-def _pick(part: Part, indices: Array | None, wanted: tuple[Wanted, ...]) -> Split:
+def _pick(
+    part: Part, found: Found, wanted: tuple[Wanted, ...], indices: Array | None = None
+) -> Split:
     chosen = slice(None) if indices is None else indices
+    divisors = found.divisors or (1.0,) * len(wanted)
     inputs = tuple(
-        np.ascontiguousarray(array[chosen], dtype=w.dtype)
-        for array, w in zip(part.inputs, wanted, strict=True)
+        _finish(array[chosen], divisor, w.dtype)
+        for array, divisor, w in zip(part.inputs, divisors, wanted, strict=True)
     )
     labels = part.labels[chosen].astype(np.int32)
     for array in (*inputs, labels):
         array.flags.writeable = False
     return Split(inputs, labels)
+
+
+def _finish(array: Array, divisor: float, dtype: np.dtype[Any]) -> Array:
+    if divisor == 1:
+        return np.ascontiguousarray(array, dtype=dtype)
+    return np.divide(array, dtype.type(divisor), dtype=dtype)
 
 
 def _describe(request: Request, found: Found, data: Data, split_note: str) -> dict[str, Any]:

@@ -80,13 +80,14 @@ def _refuse(wanted: Wanted, problem: str) -> DataError:
     )
 
 
-def fit(pictures: Array, wanted: Wanted, divided_by: float) -> Array:
+def fit(pictures: Array, wanted: Wanted, divided_by: float, *, by_area: bool = False) -> Array:
     """Pictures (N, H, W, C) as one input wants them, divided by what white counts, in float32.
 
     Args:
         pictures: numbers of any type.
         wanted: the input.
         divided_by: what white counts.
+        by_area: shrink by averaging over just the pixels that are covered.
 
     Raises:
         DataError: the input's shape cannot hold a picture.
@@ -98,8 +99,8 @@ def fit(pictures: Array, wanted: Wanted, divided_by: float) -> Array:
     fitted = np.empty((len(pictures), height, width, channels), np.float32)
     block = max(1, BLOCK // max(1, height * width * channels))
     for start in range(0, len(pictures), block):
-        sized = resize(pictures[start : start + block], height, width) / divided_by
-        fitted[start : start + block] = recolor(sized, channels)
+        sized = resize(pictures[start : start + block], height, width, by_area=by_area)
+        fitted[start : start + block] = recolor(sized / divided_by, channels)
     return fitted.reshape(len(pictures), *_final(wanted, height, width, channels))
 
 

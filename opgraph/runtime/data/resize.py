@@ -16,23 +16,25 @@ from opgraph.runtime.data.result import Array
 LUMA = (0.299, 0.587, 0.114)
 
 
-def resize(images: Array, height: int, width: int) -> Array:
+def resize(images: Array, height: int, width: int, *, by_area: bool = False) -> Array:
     """Pictures (..., H, W, C) in another size, bilinearly, as float64.
 
     Pixel centres lie at half numbers and the border repeats, as in TensorFlow and Pillow. Shrinking
-    averages over all pixels that an output pixel covers (Pillow's way; `antialias` elsewhere).
+    averages over all pixels near an output pixel, weighed by a triangle (Pillow's way; `antialias`
+    elsewhere), or with `by_area` over just the pixels that it covers.
 
     >>> resize(np.array([[[0.0], [1.0]]]), 1, 4).ravel().tolist()
     [0.0, 0.25, 0.75, 1.0]
     """
-    tall = _along(images, height, images.ndim - 3)
-    return _along(tall, width, images.ndim - 2)
+    tall = _along(images, height, images.ndim - 3, by_area)
+    return _along(tall, width, images.ndim - 2, by_area)
 
 
-def _along(images: Array, size: int, axis: int) -> Array:
+def _along(images: Array, size: int, axis: int, by_area: bool) -> Array:
     if images.shape[axis] == size:
         return images.astype(np.float64)
-    indices, weights = _taps(images.shape[axis], size)
+    taps = _covered if by_area and size < images.shape[axis] else _near
+    indices, weights = taps(images.shape[axis], size)
     shape = [1] * images.ndim
     shape[axis] = size
     total = np.zeros((*images.shape[:axis], size, *images.shape[axis + 1 :]))
@@ -42,7 +44,17 @@ def _along(images: Array, size: int, axis: int) -> Array:
 
 
 @cache
-def _taps(old: int, new: int) -> tuple[Array, Array]:
+def _covered(old: int, new: int) -> tuple[Array, Array]:
+    """For each tap, which pixel each output pixel covers and how much of it."""
+    edges = np.arange(new + 1) * old / new
+    start, end = edges[:-1], edges[1:]
+    indices = np.floor(start).astype(np.int64) + np.arange(-(-old // new) + 1)[:, None]
+    overlap = np.minimum(indices + 1, end) - np.maximum(indices, start)
+    return np.clip(indices, 0, old - 1), np.maximum(overlap, 0.0) * new / old
+
+
+@cache
+def _near(old: int, new: int) -> tuple[Array, Array]:
     """For each tap, which pixel each output pixel reads and with what weight."""
     scale = old / new
     reach = max(scale, 1.0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from opgraph.errors import OpgraphError
 from opgraph.runtime.data import Data, load
 

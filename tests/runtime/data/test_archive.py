@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from opgraph.runtime.data import Data, DataFacts, load, peek
 
 Refusal = Callable[..., str]
@@ -378,6 +379,17 @@ def test_arrays_are_bounded_together(save_npz: Save, refusal: Refusal, load_one:
         "   use fewer or smaller examples"
     )
     assert load_one(spec, (2, 3), most_bytes=X.nbytes + Y.nbytes).train.size == 15
+
+
+def test_bytes_are_bounded_by_what_they_become(
+    save_npz: Save, refusal: Refusal, load_one: Load
+) -> None:
+    spec = save_npz(x=np.zeros((20, 10, 10), np.uint8), y=Y)
+    assert refusal(load_one, spec, (10, 10), most_bytes=7999) == (
+        "data.npz: 20 examples would take 7.8 KiB of memory; at most 7.8 KiB are allowed\n"
+        "   use fewer or smaller examples, or a smaller input"
+    )
+    assert load_one(spec, (10, 10), most_bytes=8000).train.size == 15
 
 
 GARBAGE = {

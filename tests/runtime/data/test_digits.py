@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opgraph.errors import MissingDependencyError
-from opgraph.runtime.data import Data, DataFacts, load, peek
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+
+from opgraph.errors import MissingDependencyError
+from opgraph.runtime.data import Data, DataFacts, load, peek
 
 
 @pytest.fixture(scope="module")

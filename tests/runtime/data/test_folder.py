@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from opgraph.runtime.data import Data, DataFacts, load, peek
 from PIL import Image
+
+from opgraph.runtime.data import Data, DataFacts, load, peek
 
 Refusal = Callable[..., str]
 Load = Callable[..., Data]

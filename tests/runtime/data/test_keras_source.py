@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import pkgutil
 import re
-import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+
 from opgraph.errors import DataError, MissingDependencyError
-from opgraph.runtime.data import Data, DataFacts, keras_source, load, peek
+from opgraph.runtime.data import Data, DataFacts, keras_source, peek
 from opgraph.runtime.data.keras_names import KERAS_NAMES
 
 Refusal = Callable[..., str]
@@ -120,17 +122,9 @@ def test_failed_download_is_one_clear_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The address leads nowhere (a port that nobody listens on), whatever network there is."""
-    import keras
-
-    monkeypatch.setattr(
-        keras.datasets.mnist,
-        "get_file",
-        lambda *_, **__: keras.utils.get_file(
-            "m.npz", "http://127.0.0.1:9/m.npz", cache_dir=tmp_path
-        ),
-        raising=False,
-    )
-    monkeypatch.setattr(keras_source, "importlib", _Importer(keras))
+    module = importlib.import_module("keras.src.datasets.mnist")
+    dead = partial(module.get_file, "m.npz", "http://127.0.0.1:9/m.npz", cache_dir=str(tmp_path))
+    monkeypatch.setattr(module, "get_file", lambda *_, **__: dead())
     with pytest.raises(DataError) as caught:
         keras_source.download("mnist")
     text = re.sub(r"\[Errno \d+\] ", "", str(caught.value))

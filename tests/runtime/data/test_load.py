@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import opgraph
 import pytest
+
+import opgraph
 from opgraph.errors import DataError
 from opgraph.runtime.data import Data, load, peek, recreate
 

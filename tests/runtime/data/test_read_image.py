@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from opgraph.errors import MissingDependencyError
-from opgraph.runtime.data import Data, load, read_image
 from PIL import Image
 from sklearn.datasets import load_digits
+
+from opgraph.errors import MissingDependencyError
+from opgraph.runtime.data import Data, load, read_image
 
 Refusal = Callable[..., str]
 Load = Callable[..., Data]
@@ -52,10 +53,7 @@ def test_a_larger_digit_is_first_reduced_to_the_size_of_the_originals(
     place: Path, digits: Data
 ) -> None:
     picture = read_image(digit(3, "3.png", scale=12), SHAPE, digits.description)
-    direct = np.asarray(Image.open("3.png").resize((32, 32), 2), np.float32)[..., None] / 255
-    originals = np.concatenate([digits.train.inputs[0], digits.test.inputs[0]])
-    closest = np.abs(originals - picture).mean((1, 2, 3))
-    assert closest.min() < 0.6 * np.abs(originals - direct).mean((1, 2, 3)).min()
+    assert nearest(digits, picture) <= 0.5 / 255 + 1e-6
 
 
 def test_description_that_went_through_json(place: Path, digits: Data) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from opgraph.runtime.data.resize import recolor, resize
 from PIL import Image
+
+from opgraph.runtime.data.resize import recolor, resize
 
 SIDES = st.integers(1, 40)
 
@@ -32,10 +33,23 @@ def test_halving_averages_with_a_triangle() -> None:
     assert resize(row, 1, 3).ravel()[1] == 3.0
 
 
-@given(value=st.floats(0, 1), old=SIDES, new=SIDES)
+@given(value=st.floats(0, 1), old=SIDES, new=SIDES, by_area=st.booleans())
 @settings(deadline=None)
-def test_even_pictures_stay_even(value: float, old: int, new: int) -> None:
-    assert resize(np.full((old, old, 1), value), new, new) == pytest.approx(value, abs=1e-12)
+def test_even_pictures_stay_even(value: float, old: int, new: int, by_area: bool) -> None:
+    even = np.full((old, old, 1), value)
+    assert resize(even, new, new, by_area=by_area) == pytest.approx(value, abs=1e-12)
+
+
+@given(old=SIDES, new=SIDES, seed=st.integers(0, 99))
+@settings(deadline=None)
+def test_shrinking_by_area_counts_the_ink(old: int, new: int, seed: int) -> None:
+    """Each pixel is cut into `new` equal parts, and each output pixel gathers `old` of them."""
+    row = np.random.default_rng(seed).random(old)
+    ours = resize(row[None, :, None], 1, new, by_area=True).ravel()
+    if new < old:
+        assert ours == pytest.approx(np.repeat(row, new).reshape(new, old).mean(1))
+    else:
+        assert np.array_equal(ours, resize(row[None, :, None], 1, new).ravel())
 
 
 def test_batches_and_channels_are_resized_alike() -> None:

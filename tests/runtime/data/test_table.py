@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from opgraph.runtime.data import Data, DataFacts, load, peek
 from opgraph.runtime.data.table import read_table
 

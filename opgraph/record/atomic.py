@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from opgraph.errors import RunError
+
 TEMPORARY = ".tmp"
 
 
@@ -16,16 +18,20 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` make a file under a temporary name; then flush it and give it its name.
 
     Should anything fail, the temporary file is removed and what stood under the name stays.
+
+    Raises:
+        RunError: the disk is full, the directory read-only, or the like.
     """
     temporary = path.with_name(f".{path.name}{TEMPORARY}")
     try:
         write(temporary)
         flush(temporary)
         temporary.replace(path)
-    except BaseException:
+        flush(path.parent)
+    except OSError as error:
+        raise RunError(f"cannot be written: {error.strerror or error}", where=str(path)) from None
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
-    flush(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
