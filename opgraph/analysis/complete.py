@@ -169,7 +169,7 @@ def _filters(gap: _Gap) -> Inferred:
     filters = min(MOST_FILTERS, FIRST_FILTERS * 2**level)
     if not level:
         return Inferred(filters, f"the first resolution has {FIRST_FILTERS} channels")
-    times = "once" if level == 1 else f"{level} times"
+    times = {1: "once", 2: "twice"}.get(level, f"{level} times")
     return Inferred(filters, f"the resolution has halved {times}: 32 x {2**level}")
 
 
@@ -210,7 +210,7 @@ def _units(gap: _Gap) -> Inferred:
         return Inferred(HIDDEN_UNITS, f"a hidden dense layer has {HIDDEN_UNITS} units")
     if gap.walk.num_classes is not None:
         return Inferred(gap.walk.num_classes, "the last dense layer: one output a class")
-    return Inferred(DEFAULT_CLASSES, "the last dense layer: one output a class, 10 unless data say")
+    return Inferred(DEFAULT_CLASSES, "the last dense layer: one output a class (10 unless the data say)")
 
 
 def _fixed(value: Any, reason: str) -> Rule:

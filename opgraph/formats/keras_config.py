@@ -17,7 +17,7 @@ import networkx as nx
 from opgraph.analysis import analyze
 from opgraph.errors import FormatError
 from opgraph.formats.keras_calls import DEEPEST, Call, Entry, Tensor, as_json, mapping, tensors_in
-from opgraph.formats.keras_layers import Use, translate
+from opgraph.formats.keras_layers import Use, opaque, translate
 from opgraph.formats.keras_model import (
     CallKey,
     KerasModel,
@@ -197,11 +197,18 @@ class _Reader:
 def _uses(model: KerasModel) -> dict[CallKey, Use]:
     """What each call of a layer is; nested models are not among them."""
     shapes, implicit = model.output_shapes(), model.implicit_masks()
-    return {
-        key: translate(model.entries[key[0]], call, shapes.get(key), implicit)
-        for key, call in model.calls().items()
-        if not model.entries[key[0]].is_model
+    calls = {
+        key: call for key, call in model.calls().items() if not model.entries[key[0]].is_model
     }
+    uses = {
+        key: translate(model.entries[key[0]], call, shapes.get(key), implicit)
+        for key, call in calls.items()
+    }
+    unsaid = {name for (name, _), use in uses.items() if use.kind.category == "opaque"}
+    for key, call in calls.items():
+        if key[0] in unsaid:  # all calls of a layer are of one kind, for they share its weights
+            uses[key] = opaque(model.entries[key[0]], call, shapes.get(key), implicit)
+    return uses
 
 
 def _read_by(

@@ -134,7 +134,7 @@ def _placed(
     `training` is left out: when a functional model is called with `training`, Keras hands that to
     every layer, whatever the call of the layer said.
     """
-    slots, _, most = kind.slots()
+    slots, fewest, most = kind.slots()
     positional = list(tensors_in(list(call.args)))
     if len(positional) < _arguments(call):
         return None
@@ -153,7 +153,8 @@ def _placed(
             return None
         filled |= {start + offset: tensor for offset, tensor in enumerate(tensors)}
     in_order = sorted(filled)
-    if in_order != list(range(len(filled))) or (most is not None and len(filled) > most):
+    fits = fewest <= len(filled) and (most is None or len(filled) <= most)
+    if not fits or in_order != list(range(len(filled))):
         return None
     return tuple(filled[slot] for slot in in_order), further
 
@@ -206,6 +207,8 @@ def opaque(entry: Entry, call: Call, output: Shape | None, implicit: frozenset[T
     given: dict[str, Any] = {"class_name": entry.class_name, "settings": settings}
     if output is not None:
         given["output"] = output
+    if entry.is_operation:
+        given["arrays"] = {}
     if entry.config.get("trainable") is False:
         given["trainable"] = False
     return Use(require("Opaque"), given, sources)

@@ -101,6 +101,7 @@ def expected_inputs(kind: type[Op]) -> str:
 
 def _sharing(graph: OpGraph) -> list[OpgraphError]:
     errors: list[OpgraphError] = []
+    circular = _circular(graph)
     for node in graph:
         if node.shares is None:
             continue
@@ -112,6 +113,16 @@ def _sharing(graph: OpGraph) -> list[OpgraphError]:
                     where=node.name,
                     place=node.place,
                     node=node.name,
+                )
+            )
+        elif node.name in circular:
+            errors.append(
+                GraphError(
+                    f"shares weights in a circle, by way of {node.shares!r}",
+                    where=node.name,
+                    place=node.place,
+                    node=node.name,
+                    hint="one of the nodes must own the weights",
                 )
             )
         elif other.kind is not node.kind:
@@ -126,15 +137,36 @@ def _sharing(graph: OpGraph) -> list[OpgraphError]:
     return errors
 
 
+def _circular(graph: OpGraph) -> set[str]:
+    """Nodes from which following who owns the weights never ends."""
+    settled: set[str] = set()
+    circular: set[str] = set()
+    for node in graph:
+        path: dict[str, None] = {}
+        at: str | None = node.name if node.shares is not None else None
+        while (
+            at is not None and at in graph and not (at in settled or at in path or at in circular)
+        ):
+            path[at] = None
+            at = graph[at].shares
+        (circular if at in path or at in circular else settled).update(path)
+    return circular
+
+
 def _unreachable(graph: OpGraph) -> list[OpgraphError]:
-    inputs = [name for name in graph.sources if graph[name].kind.slots()[2] == 0]
-    reached = set(inputs).union(*(nx.descendants(graph.structure, name) for name in inputs))
-    rootless = [name for name in graph.sources if name not in reached]
-    beyond = [name for name in graph.nodes if name not in reached and name not in rootless]
+    """Ops that take any number of inputs and have none; others without are faults of arity.
+
+    In an acyclic graph every node is reached from some source, so sources are all there is to see.
+    """
+    kinds = ((name, graph[name].kind.slots()) for name in graph.sources)
     return [
         GraphError(
-            "cannot be reached from any input", where=name, node=name, place=graph[name].place
+            "cannot be reached from any input",
+            where=name,
+            node=name,
+            place=graph[name].place,
+            hint="connect it, or give it the type Input",
         )
-        for name in beyond
-        if not rootless
+        for name, (_, fewest, most) in kinds
+        if fewest == 0 and most != 0
     ]

@@ -62,10 +62,10 @@ def op(*aliases: str, category: Category) -> Callable[[_OpType], _OpType]:
         cls.kind, cls.aliases, cls.category = cls.__name__, aliases, category
         cls.family = cls.__module__.rsplit(".", 1)[-1]
         cls.summary = cls.__doc__.strip().splitlines()[0]
-        for name in dict.fromkeys(fold(alias) for alias in (cls.kind, *aliases)):
-            if name in _BY_ALIAS:
-                raise TypeError(f"{cls.kind}: the name {name!r} belongs to {_BY_ALIAS[name].kind}")
-            _BY_ALIAS[name] = cls
+        names = {fold(alias) for alias in (cls.kind, *aliases)}
+        for name in sorted(names & _BY_ALIAS.keys()):
+            raise TypeError(f"{cls.kind}: the name {name!r} belongs to {_BY_ALIAS[name].kind}")
+        _BY_ALIAS.update(dict.fromkeys(names, cls))
         _BY_KIND[cls.kind] = cls
         return cls
 

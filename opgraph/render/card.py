@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from opgraph.analysis import NodeFacts
@@ -92,6 +92,7 @@ class Card:
         return wrap(self.reason, width - LEFT - RIGHT, "why") if self.reason else []
 
 
+@lru_cache(maxsize=65536)
 def measure(text: str, kind: str) -> float:
     """The width of a text in a kind of type."""
     size, bold, _, _ = TYPE[kind]
@@ -216,9 +217,8 @@ def wrap(text: str, room: float, kind: str) -> list[str]:
 # Setting -----------------------------------------------------------------------------------------
 
 
-def set_card(card: Card, width: float) -> tuple[Item, ...]:
+def set_card(card: Card, width: float, height: float) -> tuple[Item, ...]:
     """The things to draw, with the origin in the upper left corner of the box."""
-    height = card.height(width)
     box = Rect(0.0, 0.0, width, height, f"box c-{card.category}", RADIUS)
     items: list[Item] = [box]
     if card.category not in ("ghost", "opaque"):

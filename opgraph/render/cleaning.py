@@ -19,7 +19,7 @@ def clean(text: str) -> str:
     >>> clean("a\u202eb\x1b[31m\tc")
     'a\ufffdb\ufffd[31m c'
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text[:LONGEST]
     return "".join(map(_clean_char, text[:LONGEST]))
 

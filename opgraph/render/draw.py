@@ -45,7 +45,7 @@ def draw_scene(
 
     show = Show(show_shapes, show_params, show_attrs)
     options = Options(show, edge_shapes if show_shapes else "none", title, legend, foot)
-    return Picture(analysis, options, place).scene()
+    return Picture(analysis, options, place, direction == "LR").scene()
 
 
 def draw_svg(

@@ -25,6 +25,7 @@ CORNER = 8.0
 LABEL_HEIGHT = 12.0
 ARROW, ARROW_HALF = 6.0, 3.2
 LEAST_CONTENT = 300.0
+LINE_ROOM = 8.0
 
 Engine = Callable[[Sketch], Layout]
 
@@ -55,6 +56,7 @@ class Picture:
     analysis: Analysis
     options: Options
     engine: Engine
+    sideways: bool = False
 
     @cached_property
     def names(self) -> dict[str, int]:
@@ -84,9 +86,19 @@ class Picture:
         return float(2 * (int(widest + 1.99) // 2))
 
     @cached_property
+    def heights(self) -> list[float]:
+        """The height of each node; where lines come from the left, there is room for all of them."""
+        heights = [card.height(self.width) for card in self.cards]
+        if not self.sideways:
+            return heights
+        graph = self.analysis.graph.nx
+        ends = [max(graph.in_degree(name), graph.out_degree(name)) for name in self.names]
+        return [max(h, LINE_ROOM * (count + 1)) for h, count in zip(heights, ends, strict=True)]
+
+    @cached_property
     def sketch(self) -> tuple[Sketch, tuple[Tag, ...], int]:
         """Boxes and wires, the tags that stand for long lines, and how many of those there are."""
-        boxes = tuple(Box(self.width, card.height(self.width)) for card in self.cards)
+        boxes = tuple(Box(self.width, height) for height in self.heights)
         graph = self.analysis.graph
         wires = tuple(
             Wire(self.names[edge.source], self.names[edge.target], edge.port, edge.slot)
@@ -149,9 +161,10 @@ class Picture:
 
     def _nodes(self, layout: Layout) -> Iterable[Item]:
         for (name, index), card in zip(self.names.items(), self.cards, strict=True):
+            height = self.heights[index]
             facts = self.analysis[name]
             yield Group(
-                set_card(card, self.width),
+                set_card(card, self.width, height),
                 at=layout.corners[index],
                 ident=f"n{index}",
                 kind="node",

@@ -24,7 +24,7 @@ from opgraph.graph import (
     layer_name,
     name_layers,
 )
-from opgraph.runtime.build_opaque import opaque_call, opaque_layer, refuse_code
+from opgraph.runtime.build_opaque import opaque_call, opaque_layer, refuse_class, refuse_code
 
 NAMES_ATTRIBUTE = "opgraph_names"
 SEED_LIMIT = 2**31 - 1
@@ -123,19 +123,20 @@ def derived_seed(seed: int, name: str) -> int:
 def _make_layer(node: Node, names: NodeNames) -> Any:
     """The Keras layer of a node, not yet applied."""
     op = node.op
-    for attribute, value in op.values().items():
-        refuse_code(value, f"{node.name}.{attribute}")
     options: dict[str, Any] = {"name": names.layer_name(node.name)}
     if op.dtype is not None:
         options["dtype"] = op.dtype
     if not op.trainable:
         options["trainable"] = False
     try:
+        refuse_class(op.values(), node.name)
+        for attribute, value in op.values().items():
+            refuse_code(value, f"{node.name}.{attribute}")
         if op.category == "opaque":
             return opaque_layer(op, options)
         return op.layer(keras, **options)
     except OpgraphError as error:
-        error.where, error.node = node.name, node.name
+        error.where, error.node = error.where or node.name, node.name
         raise
     except Exception as error:
         raise _refused(node, error) from error

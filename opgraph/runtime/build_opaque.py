@@ -34,7 +34,7 @@ def opaque_layer(op: Op, options: Mapping[str, Any]) -> Any:
     """
     class_name = str(op.values()["class_name"])
     settings: dict[str, Any] = dict(op.values()["settings"] or {})
-    refuse_code({"class_name": class_name, **settings}, class_name)
+    refuse_class({"class_name": class_name})
     entry = {
         "class_name": class_name,
         "module": settings.get("module") or "keras.layers",
@@ -84,7 +84,7 @@ def _is_known(entry: Mapping[str, Any]) -> bool:
     return module == "keras.layers" and hasattr(keras.layers, entry["class_name"])
 
 
-def refuse_code(value: Any, where: str, depth: int = 0) -> None:
+def refuse_code(value: Any, where: str | None = None, depth: int = 0) -> None:
     """Refuse a configuration that holds, at any depth, something whose loading runs code.
 
     Raises:
@@ -92,9 +92,11 @@ def refuse_code(value: Any, where: str, depth: int = 0) -> None:
     """
     if depth > DEEPEST:
         raise BuildError(f"a configuration nested more than {DEEPEST} levels deep", where=where)
+    if isinstance(value, Op):
+        value = value.values()
     if isinstance(value, Mapping):
         mapping = cast("Mapping[str, Any]", value)
-        _refuse_class(mapping, where)
+        refuse_class(mapping, where)
         for item in mapping.values():
             refuse_code(item, where, depth + 1)
     elif isinstance(value, list | tuple):
@@ -102,7 +104,12 @@ def refuse_code(value: Any, where: str, depth: int = 0) -> None:
             refuse_code(item, where, depth + 1)
 
 
-def _refuse_class(entry: Mapping[str, Any], where: str) -> None:
+def refuse_class(entry: Mapping[str, Any], where: str | None = None) -> None:
+    """Refuse a class whose loading runs code.
+
+    Raises:
+        BuildError: it is one.
+    """
     class_name = entry.get("class_name")
     if class_name in RUNS_CODE:
         raise BuildError(

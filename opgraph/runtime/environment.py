@@ -18,7 +18,9 @@ from tensorflow.python.framework import config as tf_config
 
 from opgraph.version import __version__
 
-GRAPPLER = {"constant_folding": False, "arithmetic_optimization": False}
+# Remapping fuses a matrix product with the activation behind it unless somebody else reads what
+# lies between: a squeeze-and-excitation block (dense, sigmoid) then differs in its last bits.
+GRAPPLER = {"constant_folding": False, "arithmetic_optimization": False, "remapping": False}
 
 
 def prepare_grappler() -> None:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from opgraph.errors import AttributeValueError, GraphError, OpgraphError, ParseError, Place
+from opgraph.errors import (
+    AttributeValueError,
+    GraphError,
+    OpgraphError,
+    ParseError,
+    Place,
+    UnknownOpError,
+)
 from opgraph.graph import Edge, Node, OpGraph, check
 from opgraph.ops import Op, convert_value, unknown_attribute
 from opgraph.ops import require as require_op
@@ -16,19 +22,31 @@ from opgraph.text.tell import cannot_tell, likely_op, require, tell
 from opgraph.text.values import Setting
 
 
-@dataclass(slots=True)
 class _Entry:
     """All that is said about one node, over the whole text."""
 
-    first: Item
-    label: str | None = None
-    label_at: Item | None = None
-    op: Span | None = None
-    owner: Item | None = None
-    settings: dict[str, Setting] = field(default_factory=dict[str, Setting])
-    kind: type[Op] | None = None
-    guessed: bool = False
-    links: list[Link] = field(default_factory=list[Link])
+    __slots__ = (
+        "first",
+        "guessed",
+        "kind",
+        "label",
+        "label_at",
+        "links",
+        "op",
+        "owner",
+        "settings",
+    )
+
+    def __init__(self, first: Item) -> None:
+        self.first = first
+        self.label: str | None = None
+        self.label_at: Item | None = None
+        self.op: Span | None = None
+        self.owner: Item | None = None
+        self.settings: dict[str, Setting] | None = None
+        self.kind: type[Op] | None = None
+        self.guessed = False
+        self.links: list[Link] = []
 
 
 def assemble(draft: Draft, findings: Findings, name: str) -> OpGraph:
@@ -106,6 +124,7 @@ class _Assembly:
             self._contradiction(item, what, entry.op.start, op[1:])
 
     def _set_attribute(self, entry: _Entry, item: Item, setting: Setting) -> None:
+        entry.settings = entry.settings or {}
         before = entry.settings.setdefault(setting.name, setting)
         if before.value != setting.value:
             what = f"{setting.name} is {setting.value!r} here, {before.value!r} elsewhere"
@@ -126,7 +145,7 @@ class _Assembly:
                 self._tell_op(name, entry)
         for name, entry in self.entries.items():
             if entry.owner is not None:
-                self._follow_owner(name, entry)
+                self._follow_owner(name)
 
     def _tell_op(self, name: str, entry: _Entry) -> None:
         if entry.op:
@@ -145,35 +164,20 @@ class _Assembly:
         else:
             self._error(lambda: cannot_tell(name, entry.label), *span)
 
-    def _follow_owner(self, name: str, entry: _Entry) -> None:
+    def _follow_owner(self, name: str) -> None:
         """The op of a node that shares weights is that of the node that owns them."""
-        seen, at = {name}, entry
-        while at.owner and at.owner.text in self.entries:
-            if at.owner.text in seen:
-                return self._refuse_circle(name, entry)
-            seen.add(at.owner.text)
-            at = self.entries[at.owner.text]
-        if entry.op is None and at is not entry:
-            entry.kind, entry.guessed = at.kind, at.guessed
-        elif entry.op is None:
-            self._tell_op(name, entry)
-        return None
-
-    def _refuse_circle(self, name: str, entry: _Entry) -> None:
-        assert entry.owner
-        owner, entry.owner = entry.owner, None
-        self._error(
-            lambda: GraphError(
-                f"shares weights in a circle, by way of {owner.text!r}",
-                where=name,
-                node=name,
-                hint="one of the nodes must own the weights",
-            ),
-            owner.start,
-            owner.end,
-        )
-        if entry.kind is None:
-            self._tell_op(name, entry)
+        path: dict[str, _Entry] = {}
+        while name in self.entries and name not in path:
+            path[name] = entry = self.entries[name]
+            if entry.kind is not None or entry.owner is None:
+                break
+            name = entry.owner.text
+        last_name, last = next(reversed(path.items()))
+        if last.kind is None and last.op is None and last.owner is not None:
+            self._tell_op(last_name, last)
+        for entry in path.values():
+            if entry.op is None:
+                entry.kind, entry.guessed = last.kind, last.guessed
 
     # Nodes --------------------------------------------------------------------------------------
 
@@ -185,16 +189,16 @@ class _Assembly:
         return Node(
             name,
             entry.kind,
-            self._values(name, entry, entry.kind) if entry.settings else {},
+            self._values(name, entry.settings, entry.kind) if entry.settings else {},
             label=entry.label,
             shares=entry.owner.text if entry.owner else None,
             guessed=entry.guessed,
             place=place,
         )
 
-    def _values(self, name: str, entry: _Entry, kind: type[Op]) -> dict[str, Any]:
+    def _values(self, name: str, settings: dict[str, Setting], kind: type[Op]) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for setting in entry.settings.values():
+        for setting in settings.values():
             try:
                 values[setting.name] = _converted(kind, setting)
             except AttributeValueError as raised:
@@ -312,16 +316,39 @@ class _Assembly:
         """Faults of the wiring, but for nodes whose edges may have been lost to another error."""
         if self.findings.are_enough:
             return
-        if not len(graph):
+        if not graph.edges and not any(entry.op for entry in self.entries.values()):
             if not len(self.findings):
                 error = ParseError(
                     "no edge was found", where=graph.name, hint="write at least one: a -> b"
                 )
                 self.findings.add(lambda: error)
             return
-        for error in check(graph):
-            if error.node not in self.draft.lost or len(graph.inputs(error.node or "")) > 1:
+        unknown = {e.node for e in self.findings.errors if isinstance(e, UnknownOpError)}
+        seen: set[Place | None] = set()
+        for error in (*check(graph), *_unread(graph)):
+            is_noise = error.node in unknown or (error.place is not None and error.place in seen)
+            if not (is_noise or self._is_lost(graph, error.node)):
                 self.findings.add(lambda error=error: error)
+            seen.add(error.place)
+
+    def _is_lost(self, graph: OpGraph, name: str | None) -> bool:
+        """Whether edges of a node may stand in a statement that could not be read."""
+        return name in self.draft.lost and len(graph.inputs(name or "")) < 2
+
+
+def _unread(graph: OpGraph) -> list[OpgraphError]:
+    """Inputs that lead nowhere, where there is anywhere to lead."""
+    return [
+        GraphError(
+            "leads nowhere",
+            where=name,
+            node=name,
+            place=graph[name].place,
+            hint=f"connect it: {name} -> ..., or take it out",
+        )
+        for name in graph.sources
+        if len(graph) > 1 and graph[name].kind.slots()[2] == 0 and not graph.edges_from(name)
+    ]
 
 
 def _span(link: Link) -> tuple[int, int]:

@@ -41,6 +41,7 @@ _DASH = rf"[{_DASHES}](?![{_DASHES}{_HEADS}{_ARROWS}])"
 _DOT = rf"\.(?={_PLAIN}|[{_DASHES}/])"
 _SLASH = r"/(?!/)"
 
+ARROW = rf"[{_DASHES}]*+[{_ARROWS}]\ufe0f?|[{_DASHES}]++[{_HEADS}]|[=＝]++[>＞]|>>"
 WORD = rf"(?:{_PLAIN}|{_DASH}|{_DOT}|{_SLASH})(?:{_PLAIN}++|'|{_DASH}|{_DOT}|{_SLASH})*+"
 _BULLET = (
     r"[^\S\n]*+(?:[-*+•·‣–—>][^\S\n]++|\d{1,6}[.)）][^\S\n]++|\d{1,6}、[^\S\n]*+"
@@ -54,7 +55,7 @@ def _pattern(comma: str, end: str, blank: str) -> re.Pattern[str]:
     return re.compile(
         rf"(?:{blank}|\*\*)*+(?:"
         rf"(?P<word>{WORD})"
-        rf"|(?P<arrow>[{_DASHES}]*+[{_ARROWS}]\ufe0f?|[{_DASHES}]++[{_HEADS}]|[=＝]++[>＞]|>>)"
+        rf"|(?P<arrow>{ARROW})"
         rf"|(?P<newline>[{_LINE_ENDS}](?:{_LINE_START})?+)"
         rf"|(?P<comma>{comma})|(?P<end>{end})|(?P<colon>[:：])"
         r"|(?P<open>[(（\[［【{｛])|(?P<close>[)）\]］】}｝])"
@@ -68,11 +69,11 @@ def _pattern(comma: str, end: str, blank: str) -> re.Pattern[str]:
     )
 
 
-_COMMA, _END, _BLANK = r"[,，、]", r"[;；。.]", rf"[^\S{_LINE_ENDS}]"
+_COMMA, _END, _BLANK = r"[,，、]", r"[;；。.]++", rf"[^\S{_LINE_ENDS}]"
 _PATTERNS = {
     "": _pattern(_COMMA, _END, _BLANK),
     "\t": _pattern(rf"{_COMMA}|\t", _END, rf"[^\S{_LINE_ENDS}\t]"),
-    ";": _pattern(rf"{_COMMA}|[;；]", r"[。.]", _BLANK),
+    ";": _pattern(rf"{_COMMA}|[;；]", r"[。.]++", _BLANK),
 }
 _START = re.compile(_LINE_START)
 _STATEMENT_END = re.compile(r"[\n;；]")

@@ -8,16 +8,27 @@ from opgraph.errors import ParseError, Place
 from opgraph.ops import find
 from opgraph.text.draft import Item, Span
 from opgraph.text.lexer import Lexer, hidden_character, unquote
-from opgraph.text.values import Setting, closes, open_bracket, read_settings, read_settings_inside
+from opgraph.text.values import (
+    Setting,
+    closes,
+    is_setting,
+    open_bracket,
+    read_settings,
+    read_settings_inside,
+)
 
 LONGEST_NAME = 1000
 MOST_WORDS = 100
 
-_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?:@\w+)?")
 _NUMBERED_ID = re.compile(r"[A-Za-z]\w*?(?:_\w*|[0-9]+)", re.ASCII)
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*")
 _NUMBER = re.compile(r"[0-9.x×]+")
 _TAIL = re.compile(r"(?:\.([0-9]{1,6}))?(?:@(\w+))?")
+
+
+# What may follow a name that has more to it than its one word.
+GOES_ON = frozenset(("word", "open", "colon", "equals"))
 
 
 def read_item(lexer: Lexer, *, may_head: bool, is_chain: bool) -> Item:
@@ -32,6 +43,8 @@ def read_item(lexer: Lexer, *, may_head: bool, is_chain: bool) -> Item:
         ParseError: something is missing, or must not be there.
     """
     item = _read_name(lexer, is_chain)
+    if lexer.kind not in GOES_ON:
+        return item
     if lexer.kind == "open":
         _read_brackets(lexer, item)
     if lexer.kind == "colon":
@@ -135,7 +148,7 @@ def _read_parentheses(lexer: Lexer, item: Item) -> None:
     """Attributes of an op without a name, or the other name of the node."""
     opened = open_bracket(lexer)
     start = lexer.start
-    if closes(lexer, opened) or _is_setting(lexer):
+    if closes(lexer, opened) or is_setting(lexer):
         _become_call(lexer, item, read_settings_inside(lexer, opened))
         return
     inner = _read_inner(lexer, item)
@@ -147,16 +160,6 @@ def _read_parentheses(lexer: Lexer, item: Item) -> None:
     item.end = lexer.before
     _name_and_label(lexer, item, inner)
     _checked(lexer, item)
-
-
-def _is_setting(lexer: Lexer) -> bool:
-    if lexer.kind not in ("word", "string"):
-        return False
-    start = lexer.start
-    lexer.advance()
-    found = lexer.at("equals")
-    lexer.seek(start)
-    return found
 
 
 def _become_call(lexer: Lexer, item: Item, settings: list[Setting]) -> None:
@@ -208,7 +211,7 @@ def is_kind(text: str) -> bool:
     >>> is_kind("ReLU"), is_kind("InputLayer"), is_kind("relu")
     (True, True, False)
     """
-    found = find(text)
+    found = find(text) if text[:1].isupper() else None
     if found is None:
         return False
     return text == found.kind or (text in found.aliases and bool(_CLASS.fullmatch(text)))
@@ -246,10 +249,10 @@ def _read_op(lexer: Lexer, item: Item, may_head: bool) -> Item:
     return item
 
 
-_HEADINGS = ("如下", "关系", "结构", "为", "是", "follows", "following", "below", "is")
-_HEADING_WORDS = frozenset(
-    ("model", "network", "graph", "architecture", "edges", "nodes", "layers", "list", "example")
-    + ("note", "模型", "网络", "图", "边", "结构图", "例")
+_HEADING = re.compile(
+    "model|network|graph|architecture|edges?|nodes?|layers|list|example|note|模型|网络|图|边|例"
+    "|.*(?:如下|关系|结构|为|是|follows|following|below|is)",
+    re.IGNORECASE,
 )
 
 
@@ -259,8 +262,7 @@ def _may_be_heading(lexer: Lexer, item: Item, right: Item) -> bool:
     if right.label is not None:
         return True
     if goes_on and find(right.text):
-        last = item.text.split()[-1].lower()
-        return item.words > 1 or last.endswith(_HEADINGS) or last in _HEADING_WORDS
+        return item.words > 1 or bool(_HEADING.fullmatch(item.text))
     return goes_on or ((item.words > 1 or right.words > 1) and not find(right.text))
 
 

@@ -144,7 +144,7 @@ def _settle_table(draft: Draft, rows: list[list[Item]], findings: Findings) -> N
             continue
         pair = row[columns[0]], row[columns[1]]
         draft.items.extend(pair)
-        draft.links.append(Link(*pair, -1 - number))
+        draft.links.append(Link(*pair, number))
 
 
 # Ports and slots ---------------------------------------------------------------------------------
@@ -181,12 +181,13 @@ def _refuse_misplaced(draft: Draft, findings: Findings) -> None:
             name = f"{target.text}.{target.port}"
             problem = f"{name} is an output of {target.text!r}; nothing can lead to it"
             _error(findings, target, problem, f'if that is a name of its own: "{name}"')
-            target.port = None
+            draft.lost.add(target.text)
         if source.slot is not None:
             problem = f"@{source.slot} is an input of {source.text!r}; nothing can come from it"
             hint = f'if that is a name of its own: "{source.text}@{source.slot}"'
             _error(findings, source, problem, hint)
             source.slot = None
+    draft.links = [link for link in draft.links if link.target.port is None]
 
 
 # Labels and ops without a name -------------------------------------------------------------------

@@ -7,6 +7,7 @@ or headings is left to `names`, because it takes the whole text to tell.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -14,14 +15,14 @@ from opgraph.errors import ParseError, Place, Source
 from opgraph.ops import find
 from opgraph.text.draft import Draft, Item, Link
 from opgraph.text.findings import Findings, TooManyFindings
-from opgraph.text.lexer import WORD, Lexer
+from opgraph.text.lexer import ARROW, WORD, Lexer
 from opgraph.text.mention import read_item
 
-MOST_LINKS = 1_000_000
+MOST_LINKS = 500_000
 MOST_ITEMS = 10_000
 MOST_LOST = 20_000
 
-_WORD = re.compile(WORD)
+_WORD, _ARROW = re.compile(WORD), re.compile(ARROW)
 
 
 def read_draft(source: Source, findings: Findings) -> Draft:
@@ -117,9 +118,10 @@ class _Parser:
         next.
         """
         lexer = self.lexer
-        is_back, arrow = lexer.kind == "back", lexer.place()
+        is_back, arrow = lexer.kind == "back", (lexer.start, lexer.end)
         lexer.advance()
-        lexer.skip_newlines()
+        if lexer.at("newline"):
+            self._go_on(left, arrow)
         right = self._read_group(after=arrow)
         following = right
         if len(right) == 2 and _is_same(*right) and self._at_arrow():
@@ -127,6 +129,16 @@ class _Parser:
         sources, targets = (right, left) if is_back else (left, right)
         self._link(sources, targets)
         return right, following
+
+    def _go_on(self, left: list[Item], arrow: tuple[int, int]) -> None:
+        """Go to the next line behind an arrow; the node before it is not what it leads to."""
+        lexer, at_end = self.lexer, self.lexer.place()
+        lexer.skip_newlines()
+        if lexer.kind == "eof" or (lexer.kind == "word" and left[-1].text == lexer.value):
+            behind = lexer.text[arrow[0] : arrow[1]]
+            raise ParseError(
+                f"expected a name after {behind!r}, received the end of the line", place=at_end
+            )
 
     def _at_arrow(self) -> bool:
         """Whether the chain goes on, here or at the beginning of a following line."""
@@ -139,14 +151,16 @@ class _Parser:
         links = self.draft.links
         if len(links) + len(sources) * len(targets) > MOST_LINKS:
             raise ParseError(f"more than {MOST_LINKS:,} edges", where=self.source.name)
-        for target in targets:
-            for source in sources:
-                links.append(Link(source, target, self.statement))
+        number = self.statement
+        links.extend([Link(source, target, number) for target in targets for source in sources])
 
     def _end_chain(self) -> None:
         lexer = self.lexer
-        if lexer.kind in ("newline", "end", "eof", "word", "string"):
-            return
+        if lexer.kind not in ("newline", "end", "eof", "word", "string"):
+            self._refuse_token()
+
+    def _refuse_token(self) -> None:
+        lexer = self.lexer
         if lexer.kind == "undirected":
             raise ParseError(
                 f"an edge needs a direction, received {lexer.value!r}",
@@ -176,22 +190,30 @@ class _Parser:
         """Names without an arrow: a row of a table, a lone node, or a sentence."""
         lexer = self.lexer
         if lexer.kind == "undirected":
-            self._end_chain()
+            self._refuse_token()
         del self.draft.items[-len(items) :]
+        if len(self.draft.lists) >= MOST_LINKS:
+            raise ParseError(
+                f"more than {MOST_LINKS:,} lines without an arrow", where=self.source.name
+            )
         if lexer.kind in ("newline", "end", "eof"):
             self.draft.lists.append(items)
-        else:
-            lexer.seek(lexer.statement_end(lexer.start))
+            return
+        end = lexer.statement_end(lexer.start)
+        if _ARROW.search(lexer.text, lexer.start, end):
+            self._refuse_token()
+        lexer.seek(end)
 
     # Groups of names ---------------------------------------------------------------------------
 
-    def _read_group(self, *, is_first: bool = False, after: Place | None = None) -> list[Item]:
+    def _read_group(
+        self, *, is_first: bool = False, after: tuple[int, int] | None = None
+    ) -> list[Item]:
         """Names joined by commas; empty where the words before a colon were all there is."""
         lexer, items = self.lexer, list[Item]()
-        begin = len(self.draft.items)
+        begin, may_head = len(self.draft.items), is_first
         while True:
             self._expect_name(after)
-            may_head = is_first and (not items or any(other.words > 1 for other in items))
             item = read_item(lexer, may_head=may_head, is_chain=not is_first)
             if item.otherwise is not None or item.words == 0:
                 del self.draft.items[begin:]
@@ -201,22 +223,23 @@ class _Parser:
                 return []
             items.append(item)
             self.draft.items.append(item)
+            may_head = is_first and (may_head and len(items) > 1 or item.words > 1)
             if lexer.kind != "comma":
                 return items
             if len(items) >= MOST_ITEMS:
                 raise ParseError(f"more than {MOST_ITEMS:,} names in a row", place=lexer.place())
-            after = lexer.place()
+            after = (lexer.start, lexer.end)
             lexer.advance()
             if self.separator == "":
                 lexer.skip_newlines()
 
-    def _expect_name(self, after: Place | None) -> None:
+    def _expect_name(self, after: tuple[int, int] | None) -> None:
         lexer = self.lexer
         if lexer.kind in ("word", "string"):
             return
         if lexer.kind == "bad" and lexer.value in "\"'`“":
             raise ParseError("the quote is not closed", place=lexer.place())
-        behind = f" after {after.source.text[after.start : after.end]!r}" if after else ""
+        behind = f" after {lexer.text[after[0] : after[1]]!r}" if after else ""
         raise ParseError(
             f"expected a name{behind}, received {lexer.described()}", place=lexer.place()
         )
@@ -228,12 +251,13 @@ class _Parser:
         lexer, text = self.lexer, self.source.text
         line = text.rfind("\n", max(started, place.start), lexer.start) + 1
         if line and lexer.start - line < MOST_LOST:
-            self._lose(place.start, line)
-            lexer.seek(text.rfind("\n", 0, lexer.start))
-            return
-        end = lexer.statement_end(max(lexer.start, place.start))
+            end = line - 1
+        else:
+            end = lexer.statement_end(max(lexer.start, place.start))
         self._lose(started, end)
         lexer.seek(end)
+        while lexer.kind == "newline" and text[lexer.end : lexer.end + 1] in (")", "]", "}", "）"):
+            lexer.seek(lexer.statement_end(lexer.end))
 
     def _lose(self, start: int, end: int) -> None:
         """Note the words of a stretch that is passed over: nothing is known of their edges."""
@@ -250,11 +274,12 @@ def _name_repeated_ops(chain: list[list[Item]]) -> None:
     """An op's name that stands in a chain more than once is a new node each time."""
     if len(chain) < 3:
         return
-    counts: dict[str, int] = {}
-    for group in chain:
-        for text in {item.text for item in group if item.is_plain and not item.quoted}:
-            counts[text] = counts.get(text, 0) + 1
+    texts = [item.text for group in chain for item in group]
+    if len(set(texts)) == len(texts):
+        return
+    groups = ({item.text for item in group if item.is_plain and not item.quoted} for group in chain)
+    counts = Counter(text for group in groups for text in group)
     for group in chain:
         for item in group:
-            if counts.get(item.text, 0) > 1 and item.is_plain and item.label is None:
+            if counts[item.text] > 1 and item.is_plain and item.label is None:
                 item.is_call = find(item.text) is not None and not item.quoted

@@ -84,7 +84,8 @@ def _near(word: str) -> str | None:
 
 def cannot_tell(name: str, label: str | None) -> OpgraphError:
     """The error for a node whose op nobody can tell."""
-    near = suggest(re.sub(r"[\W\d_]+$", "", name[:LONGEST_GUESSED]), _names())
+    bare = re.sub(r"[\W\d_]+$", "", name[:LONGEST_GUESSED])
+    near = suggest(bare, _names()) if len(bare) >= SHORTEST_WORD else None
     shown = name if re.fullmatch(r"[\w./-]+", name) else f'"{name}"'
     advice = f"write its op: {shown}: <Op>(...)"
     also = f" (label {label!r})" if label else ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from opgraph.errors import FormatError, ParseError, Place
+from opgraph.ops import Op
 from opgraph.text.lexer import OPENERS, Lexer, unquote
 
 DEEPEST = 32
@@ -31,6 +32,7 @@ _SPELLED = {"True": "true", "False": "false", "None": "none"}
 _INT = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SIZES = re.compile(r"[0-9]{1,9}(?:[x×][0-9]{1,9})+")
+_SETTING = re.compile(r"(?:[\w.]+|\"[^\"\n]*\")\s*[=＝](?![>＞])")
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -64,38 +66,40 @@ def read_value(lexer: Lexer, depth: int = 0) -> Any:
             place=lexer.place(),
             hint="a value is a number, a word, a quoted string, (3, 3), [1, 2] or 3x3",
         )
-    word, place = lexer.value, lexer.place()
+    word, start, end = lexer.value, lexer.start, lexer.end
     lexer.advance()
-    if lexer.is_mark("("):
+    if lexer.at("open") and lexer.is_mark("("):
         return {"class_name": word, "config": _read_config(lexer, depth)}
-    return word_value(word, place)
+    try:
+        return word_value(word)
+    except ValueError as error:
+        raise ParseError(str(error), place=Place(lexer.source, start, end)) from None
 
 
-def word_value(word: str, place: Place) -> Any:
+def word_value(word: str) -> Any:
     """What a bare word stands for: a constant, a number, sizes such as 3x3, or itself.
 
     Raises:
-        ParseError: a number that is too long or too large.
+        ValueError: a number that is too long or too large.
 
-    >>> place = Place(Source("", ""), 0, 0)
-    >>> [word_value(word, place) for word in ("3", "1e-3", "3x3", "true", "same")]
+    >>> [word_value(word) for word in ("3", "1e-3", "3x3", "true", "same")]
     [3, 0.001, (3, 3), True, 'same']
     """
     constant = _SPELLED.get(word, word)
     if constant in _CONSTANTS:
         return _CONSTANTS[constant]
-    if not (word[0] in "+-." or word[0].isdigit()):
+    if word[0] not in "+-.0123456789":
         return word
+    if _INT.fullmatch(word) and len(word) <= MOST_DIGITS:
+        return int(word)
     if _SIZES.fullmatch(word):
         return tuple(int(size) for size in re.split("[x×]", word))
     if not _FLOAT.fullmatch(word):
         return word
     if len(word) > MOST_DIGITS:
-        raise ParseError(f"a number of more than {MOST_DIGITS} characters", place=place)
-    if _INT.fullmatch(word):
-        return int(word)
+        raise ValueError(f"a number of more than {MOST_DIGITS} characters")
     if math.isinf(number := float(word)):
-        raise ParseError(f"{word} is larger than any float", place=place, hint="write inf")
+        raise ValueError(f"{word} is larger than any float; infinity is written inf")
     return number
 
 
@@ -108,15 +112,15 @@ def read_settings(lexer: Lexer, depth: int = 0) -> list[Setting]:
     return read_settings_inside(lexer, open_bracket(lexer), depth)
 
 
-def open_bracket(lexer: Lexer) -> Place:
-    """Go into a bracket; its place is needed where it turns out not to be closed."""
-    place = lexer.place()
+def open_bracket(lexer: Lexer) -> int:
+    """Go into a bracket; where it opened is needed if it turns out not to be closed."""
+    offset = lexer.start
     lexer.advance()
     lexer.skip_newlines()
-    return place
+    return offset
 
 
-def read_settings_inside(lexer: Lexer, opened: Place, depth: int = 0) -> list[Setting]:
+def read_settings_inside(lexer: Lexer, opened: int, depth: int = 0) -> list[Setting]:
     """The same, for a bracket that has been entered."""
     settings: list[Setting] = []
     names: set[str] = set()
@@ -136,19 +140,15 @@ def _refuse_twice(lexer: Lexer, names: set[str], setting: Setting) -> None:
 
 
 def _read_setting(lexer: Lexer, depth: int) -> Setting:
-    start, place = lexer.start, lexer.place()
-    if lexer.kind not in ("word", "string"):
+    start = lexer.start
+    if not is_setting(lexer):
         raise ParseError(
-            f"expected an attribute such as filters=32, received {lexer.described()}", place=place
-        )
-    name = unquote(lexer.value, place) if lexer.kind == "string" else lexer.value
-    lexer.advance()
-    if not lexer.at("equals"):
-        raise ParseError(
-            f"expected an attribute such as filters=32, received {name!r}",
-            place=place,
+            f"expected an attribute such as filters=32, received {lexer.described()}",
+            place=lexer.place(),
             hint="attributes are written name=value",
         )
+    name = unquote(lexer.value, lexer.place()) if lexer.kind == "string" else lexer.value
+    lexer.advance()
     lexer.advance()
     lexer.skip_newlines()
     return Setting(name, read_value(lexer, depth + 1), start, lexer.before)
@@ -190,26 +190,29 @@ def _read_dict(lexer: Lexer, depth: int) -> dict[Any, Any]:
     return items
 
 
-def closes(lexer: Lexer, opened: Place) -> bool:
+def closes(lexer: Lexer, opened: int) -> bool:
     """Whether the bracket closes at the cursor.
 
     Raises:
         ParseError: the text ends first, or another bracket closes.
     """
-    wanted = OPENERS[opened.source.text[opened.start]]
+    wanted = OPENERS[lexer.text[opened]]
     if lexer.kind == "eof" or (lexer.kind == "close" and lexer.mark != wanted):
         raise _not_closed(lexer, opened)
     return lexer.kind == "close"
 
 
-def separate(lexer: Lexer, opened: Place, count: int) -> bool:
+def separate(lexer: Lexer, opened: int, count: int) -> bool:
     """Go over the comma behind an item; false before the closing bracket.
 
     Raises:
         ParseError: there is neither, or there are too many items.
     """
     if count > MOST_ITEMS:
-        raise ParseError(f"more than {MOST_ITEMS:,} items in brackets", place=opened)
+        raise ParseError(
+            f"more than {MOST_ITEMS:,} items in brackets",
+            place=Place(lexer.source, opened, opened + 1),
+        )
     lexer.skip_newlines()
     if lexer.kind == "comma":
         lexer.advance()
@@ -220,12 +223,22 @@ def separate(lexer: Lexer, opened: Place, count: int) -> bool:
     return False
 
 
-def _not_closed(lexer: Lexer, opened: Place) -> ParseError:
+def is_setting(lexer: Lexer) -> bool:
+    """Whether `name=` stands at the cursor."""
+    return bool(_SETTING.match(lexer.text, lexer.start))
+
+
+def _not_closed(lexer: Lexer, opened: int) -> ParseError:
     """The error for a bracket that goes on wrongly; on a later line it was not meant to go on."""
-    bracket = opened.source.text[opened.start]
+    bracket = lexer.text[opened]
     closer = OPENERS[bracket]
-    if lexer.kind == "eof" or lexer.text.find("\n", opened.start, lexer.start) >= 0:
-        return ParseError(f"{bracket!r} is not closed", place=opened, hint=f"add {closer!r}")
+    is_further = lexer.text.find("\n", opened, lexer.start) >= 0
+    if lexer.kind == "eof" or (is_further and not is_setting(lexer)):
+        return ParseError(
+            f"{bracket!r} is not closed",
+            place=Place(lexer.source, opened, opened + 1),
+            hint=f"add {closer!r}",
+        )
     return ParseError(
         f"expected ',' or {closer!r}, received {lexer.described()}", place=lexer.place()
     )
@@ -251,6 +264,10 @@ def print_value(value: Any) -> str:
         return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
     if isinstance(value, list):
         return f"[{', '.join(print_value(item) for item in cast('list[Any]', value))}]"
+    if isinstance(value, Op):
+        defaults = {name: spec.default for name, spec in value.schema().items()}
+        chosen = {k: v for k, v in value.values().items() if v != defaults[k]}
+        return f"{value.kind}({print_settings(chosen)})"
     if isinstance(value, Mapping):
         return _print_dict(cast("Mapping[Any, Any]", value))
     raise FormatError(f"a {type(value).__name__} cannot be written into an edge list: {value!r}")

@@ -329,6 +329,15 @@ CASES: dict[str, list[Case]] = {
         ({"layer": {"class_name": "BatchNormalization", "config": {}}}, [(5, 6, 3)]),
         ({"layer": {"class_name": "LSTM", "config": {"units": 2}}}, [(5, 6, 3)]),
     ),
+    "SpectralNormalization": each(
+        ({"layer": {"class_name": "Dense", "config": {"units": 2}}}, [(3,)]),
+        ({"layer": {"class_name": "Conv2D", "config": {"filters": 2}}}, [(6, 6, 3)]),
+        (
+            {"layer": {"class_name": "Conv1D", "config": {"filters": 2, "use_bias": False}}},
+            [(6, 3)],
+        ),
+        ({"layer": {"class_name": "DepthwiseConv2D"}, "power_iterations": 2}, [(6, 6, 3)]),
+    ),
     "MultiHeadAttention": attends(num_heads=[1, 2], key_dim=[3], value_dim=[None, 5])
     + attends(num_heads=[2], key_dim=[4], use_bias=[False], output_shape=[None, 7])
     + attends(num_heads=[2], key_dim=[4], return_attention_scores=[True], dropout=[0.1])

@@ -7,6 +7,7 @@ import re
 import pytest
 
 import opgraph.ops as ops
+from opgraph.ops.library.wrapper import default_name
 
 keras = pytest.importorskip("keras")
 np = pytest.importorskip("numpy")
@@ -48,7 +49,7 @@ def tried(op_name, cases):
 
 def test_shapes_and_weights_equal_keras(op_name, cases):
     for op, case, where in tried(op_name, cases):
-        layer = op.layer(keras, name="under_test")
+        layer = op.layer(keras, name="under_test", dtype="float32")
         outputs = op.call(layer, batch(op, case))
         assert output_shapes(outputs) == ports(op.shape(*case.inputs)), where
         check_weights(op.weights(*case.inputs), layer, where)
@@ -78,6 +79,14 @@ def check_start(initializer, values, where):
         assert values.reshape(4, -1).mean(axis=1).tolist() == [0, 1, 0, 0], where
     else:
         assert values.size == 1 or np.ptp(values) > 0, where
+
+
+def test_layers_take_what_every_layer_takes(op_name, cases):
+    for op, case, where in list(tried(op_name, cases))[:1]:
+        layer = op.layer(keras, name="under_test", dtype="float64", trainable=False)
+        assert (layer.name, layer.dtype_policy.name) == ("under_test", "float64"), where
+        op.call(layer, symbols(op, case))
+        assert not layer.trainable_weights, where
 
 
 def test_symbolic_shapes_agree_with_keras(op_name, cases):
@@ -110,17 +119,44 @@ def test_keras_config_makes_the_same_op(op_name, cases):
         assert again.flops(*case.inputs) == op.flops(*case.inputs), where
 
 
+OPTIONS = {
+    "initializer": {"class_name": "Constant", "config": {"value": 0.25}},
+    "regularizer": {"class_name": "L2", "config": {"l2": 0.5}},
+    "constraint": {"class_name": "NonNeg", "config": {}},
+}
+
+
+def test_options_reach_keras(op_name, cases):
+    """Initialisers, regularisers and constraints, in Keras's serialised form, by their names."""
+    for op, case, where in list(tried(op_name, cases))[:1]:
+        given = {name: OPTIONS.get(name.rsplit("_", 1)[1]) for name in op.options}
+        layer = type(op)(**{**case.attrs, **given}).layer(keras, name="under_test")
+        config = layer.get_config()
+        for name, value in given.items():
+            if value is not None:
+                assert config[name]["class_name"] == value["class_name"], f"{where}: {name}"
+
+
 @pytest.mark.parametrize("kind", ["Conv2D", "Dense", "LSTM", "BatchNormalization", "Embedding"])
-def test_options_of_weights_reach_keras(kind, cases):
+def test_chosen_initializers_fill_the_weights(kind, cases):
     case = cases[kind][0]
-    options = [name for name in ops.require(kind).options if name.endswith("_initializer")]
-    values = {name: {"class_name": "Constant", "config": {"value": 0.25}} for name in options}
+    chosen = [name for name in ops.require(kind).options if name.endswith("_initializer")]
+    values = dict.fromkeys(chosen, OPTIONS["initializer"])
     op = ops.require(kind)(**{**case.attrs, **values})
     layer = op.layer(keras, name="under_test")
     op.call(layer, batch(op, case))
-    started = {name: weight.initializer for name, weight in op.weights(*case.inputs).items()}
-    for weight in layer.weights:
-        name = weight.path.removeprefix(f"{layer.path}/")
-        if started[name] == "constant":
-            assert (np.asarray(weight) == 0.25).all()
-    assert "constant" in started.values()
+    ours = op.weights(*case.inputs).values()
+    constant = [
+        np.asarray(variable)
+        for weight, variable in zip(ours, layer.weights, strict=True)
+        if weight.initializer == "constant"
+    ]
+    assert constant
+    assert all((values == 0.25).all() for values in constant)
+
+
+def test_default_name_is_that_of_keras(op_name, cases):
+    for op, _, where in list(tried(op_name, cases))[:1]:
+        made = type(op.layer(keras, name="under_test"))
+        if made.__name__ == op.kind:
+            assert default_name(type(op)) == keras.src.utils.naming.to_snake_case(op.kind), where

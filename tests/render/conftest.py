@@ -38,7 +38,8 @@ NETWORKS = {
         x: Input(shape=(28, 28, 64))
         x -> a1: Conv2D(filters=64, kernel_size=1)
         x -> b1: Conv2D(filters=48, kernel_size=1) -> b2: Conv2D(filters=64)
-        x -> c1: Conv2D(filters=16, kernel_size=1) -> c2: Conv2D(filters=24) -> c3: Conv2D(filters=32)
+        x -> c1: Conv2D(filters=16, kernel_size=1) -> c2: Conv2D(filters=24)
+        c2 -> c3: Conv2D(filters=32)
         x -> d1: MaxPooling2D(pool_size=3, strides=1, padding=same) -> d2: Conv2D(filters=32)
         a1, b2, c3, d2 -> cat: Concatenate()
         cat, cat -> twice: Add()
@@ -160,7 +161,7 @@ class Audit:
 
     scene: Scene
     boxes: tuple[Frame, ...]
-    paths: tuple[tuple[Path, Point], ...]
+    paths: tuple[tuple[Path, Point, int], ...]
     labels: tuple[Frame, ...]
     groups: tuple[Group, ...]
 
@@ -169,6 +170,7 @@ class Audit:
         self.check_texts()
         self.check_lines()
         self.check_labels()
+        self.check_runs()
 
     def check_boxes(self) -> None:
         whole = Frame(0, 0, self.scene.width, self.scene.height)
@@ -189,7 +191,7 @@ class Audit:
 
     def check_lines(self) -> None:
         whole = Frame(0, 0, self.scene.width, self.scene.height)
-        for path, at in self.paths:
+        for path, at, _ in self.paths:
             for piece in segment_frames(path, at):
                 assert whole.holds(piece), f"{path} leaves the picture"
                 for box in self.boxes:
@@ -201,9 +203,23 @@ class Audit:
             assert not a.overlaps(b), "labels overlap"
         for label in self.labels:
             assert not any(label.overlaps(box) for box in self.boxes), "a label is on a box"
-            for path, at in self.paths:
+            for path, at, _ in self.paths:
                 pieces = segment_frames(path, at)
                 assert not any(label.overlaps(piece) for piece in pieces), f"{path} on {label}"
+
+    def check_runs(self) -> None:
+        """Lines of different arrays cross, but never run along one another."""
+        runs: dict[tuple[bool, float], list[tuple[float, float, int]]] = {}
+        for path, at, net in self.paths:
+            for a, b in pairwise(path.points):
+                upright = a.x == b.x
+                place = at.x + a.x if upright else at.y + a.y
+                ends = sorted((a.y + at.y, b.y + at.y) if upright else (a.x + at.x, b.x + at.x))
+                runs.setdefault((upright, place), []).append((ends[0], ends[1], net))
+        for key, found in runs.items():
+            for (a, b, one), (c, d, other) in combinations(found, 2):
+                shared = min(b, d) - max(a, c)
+                assert one == other or shared <= 1, f"two lines run along {key} for {shared}"
 
 
 @pytest.fixture
@@ -213,11 +229,11 @@ def audit() -> Callable[[Scene], Audit]:
 
 def make_audit(scene: Scene) -> Audit:
     boxes: list[Frame] = []
-    paths: list[tuple[Path, Point]] = []
+    paths: list[tuple[Path, Point, int]] = []
     labels: list[Frame] = []
     groups: list[Group] = []
 
-    def walk(item: Item, at: Point, inside: str) -> None:
+    def walk(item: Item, at: Point, inside: str, net: int = 0) -> None:
         if isinstance(item, Group):
             here = Point(at.x + item.at.x, at.y + item.at.y)
             kind = item.kind or inside
@@ -228,9 +244,9 @@ def make_audit(scene: Scene) -> Audit:
                 boxes.append(Frame(x, y, x + rect.width, y + rect.height))
                 return
             for child in item.children:
-                walk(child, here, kind)
+                walk(child, here, kind, id(item))
         elif isinstance(item, Path):
-            paths.append((item, at))
+            paths.append((item, at, net))
         elif isinstance(item, Text) and inside == "line":
             labels.append(text_frame(item, at))
 

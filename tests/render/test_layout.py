@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path as File
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_every_line_ends_at_its_target(graph: OpGraph) -> None:
     assert sorted(line.wire for line in layout.lines) == sorted(wires)
     for line in layout.lines:
         assert on_border(line.points[-1], layout, boxes, line.wire.target)
-        assert all(a.x == b.x or a.y == b.y for a, b in zip(line.points, line.points[1:]))
+        assert all(a.x == b.x or a.y == b.y for a, b in pairwise(line.points))
     starts = {
         (line.wire.source, line.wire.port)
         for line in layout.lines
@@ -169,5 +170,5 @@ def test_nothing_to_draw_is_an_empty_layout() -> None:
 
 
 def test_a_cycle_is_refused() -> None:
-    with pytest.raises(ValueError, match="^the wires form a cycle$"):
+    with pytest.raises(ValueError, match=r"^the wires form a cycle$"):
         arrange(Sketch((Box(1, 1),) * 2, (Wire(0, 1), Wire(1, 0))))

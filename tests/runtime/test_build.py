@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -37,7 +38,7 @@ def graph(nodes, *edges, name="net"):
 
 
 def chain(*nodes, name="net"):
-    edges = [f"{a.name}\t{b.name}" for a, b in zip(nodes, nodes[1:], strict=False)]
+    edges = [f"{a.name}\t{b.name}" for a, b in itertools.pairwise(nodes)]
     return graph(nodes, *edges, name=name)
 
 

@@ -114,12 +114,22 @@ def test_code_in_an_attribute_of_a_known_op_is_refused():
     assert message.startswith("odd.kernel_initializer: __lambda__ runs code")
 
 
+def test_code_in_the_op_inside_a_wrapper_is_refused():
+    inner = require("Dense")(units=1, bias_constraint={"class_name": "__lambda__", "config": {}})
+    nodes = [
+        Node("x", require("Input"), {"shape": (4, 3)}),
+        Node("odd", require("TimeDistributed"), {"layer": inner}),
+    ]
+    message = refused(OpGraph(nodes, [Edge("x", "odd", 0)]))
+    assert message.startswith("odd.layer: __lambda__ runs code")
+
+
 def test_absurd_nesting_is_refused():
     deep: dict[str, object] = {}
     for _ in range(500):
         deep = {"a": deep}
     message = refused(opaque("Dense", config={"units": 1, "deep": deep}))
-    assert message == "odd: a configuration nested more than 64 levels deep"
+    assert message == "odd.settings: a configuration nested more than 64 levels deep"
 
 
 def test_the_live_model_tells_weights_and_outputs_of_unknown_layers():

@@ -23,7 +23,6 @@ CASES = Path(__file__).parents[1] / "ops" / "cases.py"
 MOST = 6  # cases of each op: the grid itself is the matter of tests/ops
 NOT_BUILT_ALONE = {"Input", "Opaque"}
 NAMES = [kind.kind for kind in kinds() if kind.kind not in NOT_BUILT_ALONE]
-DEFAULT_DIFFERS_OR_MISSING = "keras has another default"
 
 
 @pytest.fixture(scope="module")

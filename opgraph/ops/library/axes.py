@@ -30,6 +30,11 @@ def apart(op: Op, x: Shape, rank: int, data_format: str = "channels_last") -> tu
     return (x[1:], x[0]) if data_format == "channels_first" else (x[:-1], x[-1])
 
 
+def rank(op: Op) -> int:
+    """Number of spatial axes, which stands in the op's name: 2 for MaxPooling2D."""
+    return int(op.kind[-2])
+
+
 def together(spatial: Sequence[T], channels: T, data_format: str) -> tuple[T, ...]:
     """Spatial axes and channels in the order of the data format.
 

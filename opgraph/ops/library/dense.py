@@ -62,7 +62,7 @@ class Dense(Op):
         return WHOLE if len(x) == 1 else POINTWISE
 
 
-EINSUM = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
+EINSUM = r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?"
 
 
 class _Equation(NamedTuple):
@@ -75,7 +75,7 @@ class _Equation(NamedTuple):
 
 
 def _read_equation(equation: str) -> _Equation | None:
-    found = EINSUM.fullmatch(equation)
+    found = re.fullmatch(EINSUM, equation)
     if not found:
         return None
     left, inputs, right, kernel, left_out, outputs, right_out = found.groups()

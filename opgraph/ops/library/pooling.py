@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from opgraph.ops.checks import optional, pair, single, triple
-from opgraph.ops.library.axes import DataFormat, apart, positions, together
+from opgraph.ops.library.axes import DataFormat, apart, positions, rank, together
 from opgraph.ops.registry import op
 from opgraph.ops.spec import WHOLE, Op, Reach, Shape, attr
 from opgraph.ops.windows import volume
@@ -162,7 +162,7 @@ def _global_shape(
     self: GlobalPool,
     x: Shape,
 ) -> Shape:
-    spatial, channels = apart(self, x, int(self.kind[-2]), self.data_format)
+    spatial, channels = apart(self, x, rank(self), self.data_format)
     ones = (1,) * len(spatial)
     return together(ones, channels, self.data_format) if self.keepdims else (channels,)
 

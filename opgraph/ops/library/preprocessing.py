@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Literal
 
+from opgraph.errors import AttributeValueError
 from opgraph.ops.checks import number, optional, positive
 from opgraph.ops.library.axes import DataFormat, apart, axis_or_axes, indices, together
-from opgraph.ops.library.merge import broadcast
 from opgraph.ops.library.pointwise import each, free
 from opgraph.ops.library.shaping import WINDOW, Interpolation, smooth_flops
 from opgraph.ops.registry import op
@@ -54,7 +54,14 @@ class Rescaling(Op):
     flops = each(2)
 
     def shape(self, x: Shape) -> Shape:
-        return broadcast(self, x, extent(self.scale), extent(self.offset))
+        for name, size in (("scale", extent(self.scale)), ("offset", extent(self.offset))):
+            fits = len(size) <= len(x) and all(
+                many in (1, dim) or dim is None
+                for many, dim in zip(size[::-1], x[::-1], strict=False)
+            )
+            if not fits:
+                raise self.refuse(f"{name} of shape {size} does not fit {x}")
+        return x
 
 
 @op("标准化", "数据归一化", category="normalization")
@@ -69,6 +76,13 @@ class Normalization(Op):
     invert: bool = attr(default=False, doc="the way back: from normalised data to raw ones")
 
     flops = each(2)
+
+    def check(self) -> None:
+        if (self.mean is None) != (self.variance is None):
+            missing = "mean" if self.mean is None else "variance"
+            raise AttributeValueError(
+                "expected a value beside the one of its partner, received None", where=missing
+            )
 
     def shape(self, x: Shape) -> Shape:
         indices(self, () if self.axis is None else self.axis, x)

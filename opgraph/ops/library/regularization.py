@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from opgraph.ops.checks import number, optional, rate, whole
-from opgraph.ops.library.axes import DataFormat, apart
+from opgraph.ops.library.axes import DataFormat, apart, rank
 from opgraph.ops.library.pointwise import each, free, same
 from opgraph.ops.registry import op
 from opgraph.ops.spec import Op, Shape, attr
@@ -78,8 +78,14 @@ class GaussianNoise(Op):
 
 
 def _map(self: SpatialDropout, x: Shape) -> Shape:
-    apart(self, x, int(self.kind[-2]), getattr(self, "data_format", "channels_last"))
+    apart(self, x, rank(self), getattr(self, "data_format", "channels_last"))
     return x
+
+
+def _layer(self: SpatialDropout, keras: Any, **common: Any) -> Any:
+    """Keras's spatial dropouts take no `trainable`; they have nothing to train."""
+    common.pop("trainable", None)
+    return getattr(keras.layers, self.kind)(**self.config(), **common)
 
 
 @op("一维空间随机失活", category="regularization")
@@ -89,7 +95,7 @@ class SpatialDropout1D(Op):
     rate: float = attr(default=0.5, doc="share of channels that is dropped", converter=rate)
     seed: int | None = attr(default=None, doc="seed of the mask")
 
-    shape, flops = _map, free
+    shape, flops, layer = _map, free, _layer
 
 
 @op("spatial_dropout", "空间随机失活", category="regularization")
@@ -100,7 +106,7 @@ class SpatialDropout2D(Op):
     data_format: DataFormat = attr(default="channels_last", doc="where the channels stand")
     seed: int | None = attr(default=None, doc="seed of the mask")
 
-    shape, flops = _map, free
+    shape, flops, layer = _map, free, _layer
 
 
 @op("三维空间随机失活", category="regularization")
@@ -111,7 +117,7 @@ class SpatialDropout3D(Op):
     data_format: DataFormat = attr(default="channels_last", doc="where the channels stand")
     seed: int | None = attr(default=None, doc="seed of the mask")
 
-    shape, flops = _map, free
+    shape, flops, layer = _map, free, _layer
 
 
 @op("drop_path", "随机深度", category="regularization")

@@ -1,6 +1,7 @@
 """Layers around another layer.
 
 FLOPs: those of the wrapped op, as often as it runs; merging two directions one for each number.
+Spectral normalisation adds none at inference, where the kernel is divided already.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from opgraph.errors import AttributeValueError, OpgraphError
-from opgraph.ops.checks import optional
+from opgraph.ops.checks import optional, positive
 from opgraph.ops.registry import find, op
 from opgraph.ops.spec import WHOLE, Dim, Op, Reach, Shape, Weight, attr
 from opgraph.ops.windows import add, multiply, volume
@@ -54,11 +55,13 @@ def default_name(kind: type[Op]) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", spaced).lower()
 
 
-def _inner_layer(inner: Op, keras: Any, common: Mapping[str, Any]) -> Any:
-    dtype = inner.dtype if inner.dtype is not None else common.get("dtype")
-    made = inner.layer(keras, name=default_name(type(inner)), dtype=dtype)
-    made.trainable = inner.trainable
-    return made
+def _inner_layer(inner: Op, keras: Any, common: Mapping[str, Any], prefix: str = "") -> Any:
+    """The wrapped Keras layer, under a name that does not depend on what was made before."""
+    options: dict[str, Any] = {"name": prefix + default_name(type(inner))}
+    dtype = inner.dtype or common.get("dtype")
+    options |= {"dtype": dtype} if dtype else {}
+    options |= {} if inner.trainable else {"trainable": False}
+    return inner.layer(keras, **options)
 
 
 def _below(scope: str, arrays: Mapping[str, Weight]) -> dict[str, Weight]:
@@ -120,9 +123,7 @@ class Bidirectional(Op):
         return WHOLE
 
     def layer(self, keras: Any, **common: Any) -> Any:
-        back = self.backward and _inner_layer(self.backward, keras, common)
-        if back is not None:
-            back.name = f"backward_{back.name}"
+        back = self.backward and _inner_layer(self.backward, keras, common, "backward_")
         return keras.layers.Bidirectional(
             _inner_layer(self.inner, keras, common),
             merge_mode=self.merge_mode,
@@ -163,3 +164,42 @@ class TimeDistributed(Op):
 
     def layer(self, keras: Any, **common: Any) -> Any:
         return keras.layers.TimeDistributed(_inner_layer(self.inner, keras, common), **common)
+
+
+KERNELS = ("Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
+NORMALISABLE = (*KERNELS, "DepthwiseConv1D", "DepthwiseConv2D", "Dense", "EinsumDense", "Embedding")
+
+
+@op("spectral_norm", "谱归一化", category="normalization")
+class SpectralNormalization(Op):
+    """Divide the kernel of an op by its largest singular value (Miyato et al. 2018)."""
+
+    inner: Op = attr(doc="the op, such as Conv2D(filters=8)", converter=nested, keras="layer")
+    power_iterations: int = attr(
+        default=1, doc="steps towards that value in each training step", converter=positive
+    )
+
+    def check(self) -> None:
+        if self.inner.kind not in NORMALISABLE:
+            raise AttributeValueError(
+                f"expected an op with one kernel, such as Conv2D, received {self.inner}",
+                where="layer",
+            )
+
+    def shape(self, x: Shape) -> Shape:
+        return self.inner.shape(x)
+
+    def weights(self, x: Shape) -> dict[str, Weight]:
+        arrays = list(_below(default_name(type(self.inner)), self.inner.weights(x)).items())
+        vector = Weight((1, arrays[0][1].shape[-1]), False, "truncated_normal")
+        return dict([arrays[0], ("vector_u", vector), *arrays[1:]])
+
+    def flops(self, x: tuple[int, ...]) -> Dim:
+        return self.inner.flops(x)
+
+    def reach(self, x: Shape) -> Reach | None:
+        return self.inner.reach(x)
+
+    def layer(self, keras: Any, **common: Any) -> Any:
+        inner = _inner_layer(self.inner, keras, common)
+        return keras.layers.SpectralNormalization(inner, self.power_iterations, **common)

@@ -4,7 +4,7 @@ Knows boxes, wires and their sizes only: not what is drawn in a box, nor network
 built-in layered layout; other engines return the same `Layout`.
 """
 
-from opgraph.render.layout.arrange import arrange
+from opgraph.render.layout.layered import arrange
 from opgraph.render.layout.model import Box, Layout, Line, Point, Sketch, Wire
 from opgraph.render.layout.ranks import spans
 

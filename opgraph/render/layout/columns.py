@@ -2,8 +2,8 @@
 
 Elements that should stand exactly below one another form a block: the main path first, then the
 lanes of long lines, then any chain. Links of blocks never cross one another, so blocks have an
-order from left to right. Blocks are packed, then each moves towards what it is linked to as far as its
-neighbours let it; the main block stays.
+order from left to right. Blocks are packed, then each moves towards what it is linked to as far as
+its neighbours let it; the main block stays.
 """
 
 from __future__ import annotations

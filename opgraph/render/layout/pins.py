@@ -89,7 +89,7 @@ def _spread(
 
     A single end is met where it comes from if that is above the box (`reach`).
     """
-    room = max(0.0, width / 2 - MARGIN)
+    room = max(width / 4, width / 2 - MARGIN)
     if len(ends) == 1:
         near = reach and abs(ends[0].far - centre) <= room
         return [(ends[0], ends[0].far if near else centre)]

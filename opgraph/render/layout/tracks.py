@@ -35,6 +35,7 @@ def assign_tracks(buses: list[Bus]) -> list[int]:
     order = sorted(range(len(buses)), key=lambda i: _urgency(buses[i]))
     if len(order) <= MANY:
         _improve(order, buses)
+        order = _without_conflicts(order, buses)
     tracks = [0] * len(buses)
     done: list[int] = []
     for index in order:
@@ -67,8 +68,25 @@ def _improve(order: list[int], buses: list[Bus]) -> None:
             return
 
 
+def _without_conflicts(order: list[int], buses: list[Bus]) -> list[int]:
+    """The order, changed so that no line comes down where another goes up, as far as possible."""
+    waiting = list(order)
+    sorted_order: list[int] = []
+    while waiting:
+        free = (i for i in waiting if not any(_conflict(buses[i], buses[j]) for j in waiting))
+        chosen = next(free, waiting[0])
+        waiting.remove(chosen)
+        sorted_order.append(chosen)
+    return sorted_order
+
+
+def _conflict(above: Bus, below: Bus) -> bool:
+    """Whether two buses would share a vertical if one ran above the other."""
+    return above is not below and below.start in above.ends
+
+
 def _cost(above: Bus, below: Bus) -> int:
     """Crossings when one bus runs above the other; a shared vertical costs a lot."""
     crossed = int(above.low < below.start < above.high)
     crossed += sum(below.low < end < below.high for end in above.ends)
-    return crossed + CONFLICT * (below.start in above.ends)
+    return crossed + CONFLICT * _conflict(above, below)

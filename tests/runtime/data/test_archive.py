@@ -120,6 +120,25 @@ def test_bytes_of_pictures_are_divided_by_255(save_npz: Save, load_one: Load) ->
     assert (note["divided_by"], note["channels"]) == (255.0, "axis added")
 
 
+def test_bytes_for_an_input_of_whole_numbers_stay_whole(save_npz: Save, load_one: Load) -> None:
+    pixels = np.arange(20 * 6, dtype=np.uint8).reshape(20, 2, 3)
+    data = load_one(save_npz(x_train=pixels, y_train=Y, x_test=pixels, y_test=Y), (2, 3), "int32")
+    assert np.array_equal(data.train.inputs[0], pixels)
+
+
+def test_name_of_the_input_comes_before_the_usual_names(save_npz: Save) -> None:
+    data = load(save_npz(data=X * 0, row=X, y=Y), [("row", (2, 3), None)])
+    assert data.train.inputs[0].max() == 1
+
+
+def test_names_of_classes_are_gathered_from_both_halves(save_npz: Save, load_one: Load) -> None:
+    train, test = np.array(["cat", "dog"])[Y % 2], np.array(["bee", "dog"])[Y % 2]
+    data = load_one(save_npz(x_train=X, y_train=train, x_test=X, y_test=test), (2, 3))
+    assert data.class_names == ("bee", "cat", "dog")
+    assert [data.class_names[label] for label in data.test.labels] == test.tolist()
+    assert [data.class_names[label] for label in data.train.labels] == train.tolist()
+
+
 def test_other_numbers_are_taken_as_they_are(save_npz: Save, load_one: Load) -> None:
     data = load_one(save_npz(x_train=X * 300, y_train=Y, x_test=X, y_test=Y), (2, 3))
     assert np.array_equal(data.train.inputs[0], X * 300)
@@ -259,6 +278,27 @@ def test_arrays_that_do_not_fit(
     save_npz: Save, refusal: Refusal, load_one: Load, arrays: dict[str, Any], message: str
 ) -> None:
     assert refusal(load_one, save_npz(**arrays), (2, 3)) == message
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (1, 3), (2, 3, 1, 1), (2,), (None, 2), (3, 2)])
+def test_shapes_fit_exactly_or_not_at_all(
+    save_npz: Save, refusal: Refusal, load_one: Load, shape: tuple[int | None, ...]
+) -> None:
+    assert refusal(load_one, save_npz(x=X, y=Y), shape).splitlines()[0] == (
+        f"data.npz, 'x': examples of shape (2, 3) do not fit input 'x' of shape {shape}"
+    )
+
+
+def test_place_of_a_number_in_a_large_array(
+    save_npz: Save, refusal: Refusal, load_one: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrays are looked through block by block; here a block holds three examples."""
+    monkeypatch.setattr("opgraph.runtime.data.check.CHUNK", 20)
+    bad = X.copy()
+    bad[7, 1, 2] = bad[19, 0, 0] = np.nan
+    assert refusal(load_one, save_npz(x=bad, y=Y), (2, 3)).splitlines()[0] == (
+        "data.npz, 'x': 2 of 120 numbers are NaN or infinite; the first, nan, is at [7, 1, 2]"
+    )
 
 
 def test_numbers_that_are_none(save_npz: Save, refusal: Refusal, load_one: Load) -> None:

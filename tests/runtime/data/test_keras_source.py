@@ -63,6 +63,17 @@ def test_pictures_keep_the_split_they_come_with(
     assert data.description["inputs"][0]["divided_by"] == 255.0
 
 
+def test_colours_are_kept_where_a_row_has_room_for_them(
+    downloaded: Callable[..., None], load_one: Load
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 32, 32, 3), np.uint8)
+    downloaded(pixels, np.arange(50) % 10)
+    row = load_one("cifar10", (3072,)).train.inputs[0]
+    assert np.allclose(row, pixels.reshape(50, -1) / 255, atol=1e-7)
+    grey = load_one("cifar10", (1024,)).train.inputs[0]
+    assert np.allclose(grey.reshape(50, 32, 32), pixels @ [0.299, 0.587, 0.114] / 255, atol=1e-6)
+
+
 def test_grey_pictures_get_an_axis_and_any_size(
     downloaded: Callable[..., None], load_one: Load
 ) -> None:

@@ -100,6 +100,17 @@ def test_fingerprint_tells_every_array(place: Path, load_one: Load) -> None:
     assert len(prints) == 5
 
 
+def test_fingerprint_tells_shapes_and_types(place: Path, load_one: Load) -> None:
+    x, y = np.zeros((4, 6), np.float32), np.arange(4) % 2
+    prints = set()
+    for shape, dtype in (((6,), None), ((2, 3), None), ((3, 2), None), ((6,), "int32")):
+        np.savez(
+            "d.npz", x_train=x.reshape(4, *shape), y_train=y, x_test=x.reshape(4, *shape), y_test=y
+        )
+        prints.add(load_one("d.npz", shape, dtype).fingerprint)
+    assert len(prints) == 4
+
+
 def test_test_labels_are_checked_too(place: Path, refusal: Refusal, load_one: Load) -> None:
     x, y = np.zeros((4, 2)), np.arange(4) % 2
     np.savez("d.npz", x_train=x, y_train=y, x_test=x, y_test=y + 1)

@@ -118,6 +118,13 @@ def test_split_is_a_partition_with_the_same_share_of_each_class(
         assert abs(in_test - 0.25 * count) <= 1.5
 
 
+def test_classes_with_a_single_example_are_trained_on() -> None:
+    labels = np.array([0] * 97 + [1, 2, 3])
+    train, test = stratified(labels, 0.25, 0)
+    assert set(labels[train]) == {0, 1, 2, 3}
+    assert set(labels[test]) == {0}
+
+
 def test_split_depends_on_the_seed_and_on_nothing_else() -> None:
     labels = np.arange(100) % 4
     first = stratified(labels, 0.25, 0)[1].tolist()

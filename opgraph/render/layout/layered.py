@@ -51,6 +51,8 @@ def arrange_down(sketch: Sketch, aspect: float, wrap: bool) -> Layout:
     lines: list[Line] = []
     labels: dict[tuple[int, int], Point] = {}
     parts = _parts(sketch)
+    if len(parts) == 1:
+        return _arrange_part(sketch, aspect, wrap)
     shelf = _Shelf(len(parts))
     for members in parts:
         part = _arrange_part(_part_sketch(sketch, members), aspect, wrap)
@@ -123,7 +125,7 @@ def _finish(places: Places) -> Layout:
     left = min(0.0, *(point.x for point in points), *(corner.x for corner in corners))
     return Layout(
         tuple(Point(corner.x - left, corner.y) for corner in corners),
-        tuple(_moved(line, boxes, -left, 0.0) for line in lines),
+        tuple(_moved(line, boxes, -left, 0.0) for line in lines) if left else tuple(lines),
         {key: Point(p.x - left, p.y) for key, p in _labels(places).items()},
         max(*rights, *(point.x for point in points), 0.0) - left,
         max(*lowers, *(point.y for point in points), 0.0),
