@@ -78,27 +78,36 @@ class Place:
         return f"{self.source.name}:{self.line}:{self.column}"
 
     def excerpt(self) -> str:
-        """The line with a caret row beneath; long lines are cut around the place."""
+        """The line with a caret row beneath; long lines are cut around the place, marked by …."""
         number, column = self.source.position(self.start)
         line = self.source.line(number)
-        first, text = _clip(line, column - 1)
-        caret_start = column - 1 - first
-        caret_text = text[caret_start : caret_start + max(1, self.end - self.start)]
-        carets = "^" * max(1, _columns(caret_text))
+        before, marked, after = _window(line, column - 1, self.end - self.start)
         margin = f"{number:>4} │ "
-        pad = " " * (len(margin) + _columns(text[:caret_start]))
-        return f"{margin}{text}\n{pad}{carets}"
+        pad = " " * (len(margin) + _columns(before))
+        return f"{margin}{before}{marked}{after}\n{pad}{'^' * max(1, _columns(marked))}"
 
 
-def _clip(line: str, column: int) -> tuple[int, str]:
-    """Cut a long line to a window around a column: (first character shown, text)."""
-    if len(line) <= EXCERPT_COLUMNS and _columns(line) <= EXCERPT_COLUMNS:
-        return 0, _printable(line)
-    first = max(0, column - EXCERPT_COLUMNS // 4)
-    text = line[first : first + EXCERPT_COLUMNS]
-    while _columns(text) > EXCERPT_COLUMNS:
-        text = text[:-1]
-    return first, _printable(text)
+def _window(line: str, start: int, length: int) -> tuple[str, str, str]:
+    """A line in three parts (before, marked, after), cut to the columns of an excerpt."""
+    reach = EXCERPT_COLUMNS + 1
+    before = _printable(line[max(0, start - reach) : start])
+    marked = _printable(line[start : start + length][:reach])
+    after = _printable(line[start + length :][:reach])
+    room = EXCERPT_COLUMNS - _columns(marked)
+    if room < 0:
+        return "…" if before else "", _fit(marked, EXCERPT_COLUMNS), ""
+    behind = min(_columns(after), max(room // 4, room - _columns(before)))
+    return _fit(before, room - behind, from_end=True), marked, _fit(after, behind)
+
+
+def _fit(text: str, columns: int, from_end: bool = False) -> str:
+    """A text cut to so many columns, with … where something is missing."""
+    if _columns(text) <= columns:
+        return text
+    kept = text[-columns:] if from_end else text[:columns]
+    while kept and _columns(kept) > columns - 1:
+        kept = kept[1:] if from_end else kept[:-1]
+    return ("…" + kept if from_end else kept + "…") if columns > 0 else ""
 
 
 def _printable(text: str) -> str:

@@ -50,8 +50,26 @@ def test_carets_stand_under_wide_characters():
 def test_a_long_line_is_cut_around_the_place():
     source = Source("x", "a" * 500 + "HERE" + "b" * 500)
     line, carets = place("HERE", source).excerpt().splitlines()
-    assert len(line) < 90
+    assert len(line) == len("   1 │ ") + 76
+    assert line[7] == line[-1] == "…"
     assert line[carets.index("^") : carets.rindex("^") + 1] == "HERE"
+
+
+def test_a_long_line_keeps_its_beginning_while_it_can():
+    source = Source("x", "start " + "a" * 40 + " HERE " + "b" * 500)
+    line, carets = place("HERE", source).excerpt().splitlines()
+    assert line.startswith("   1 │ start aaa")
+    assert line.endswith("b…")
+    assert line[carets.index("^") : carets.rindex("^") + 1] == "HERE"
+
+
+def test_a_long_place_is_cut_too():
+    source = Source("x", "say " + "卷" * 200)
+    line, carets = Place(source, 4, 204).excerpt().splitlines()
+    assert line.startswith("   1 │ …卷卷")
+    assert line.endswith("卷…")
+    assert len(line) < 60
+    assert carets.count("^") <= 76
 
 
 def test_control_characters_do_not_reach_the_terminal():

@@ -42,5 +42,11 @@ def command(
     if as_json:
         print_json({"ok": True, "nodes": nodes, "edges": edges, "errors": []})
     else:
-        click.echo(f"{analysis.graph.name}: {nodes} nodes, {edges} edges, nothing wrong")
+        click.echo(
+            f"{analysis.graph.name}: {_count(nodes, 'node')}, {_count(edges, 'edge')}, nothing wrong"
+        )
     return 0
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

@@ -197,9 +197,7 @@ class _Reader:
 def _uses(model: KerasModel) -> dict[CallKey, Use]:
     """What each call of a layer is; nested models are not among them."""
     shapes, implicit = model.output_shapes(), model.implicit_masks()
-    calls = {
-        key: call for key, call in model.calls().items() if not model.entries[key[0]].is_model
-    }
+    calls = {key: call for key, call in model.calls().items() if not model.entries[key[0]].is_model}
     uses = {
         key: translate(model.entries[key[0]], call, shapes.get(key), implicit)
         for key, call in calls.items()

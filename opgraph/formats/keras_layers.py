@@ -15,9 +15,9 @@ from opgraph.errors import AttributeValueError
 from opgraph.formats.keras_calls import Call, Entry, Tensor, tensors_in
 from opgraph.formats.keras_operations import translate_operation
 from opgraph.formats.keras_options import MISSING, option_value, policy_name
+from opgraph.graph import SLOT
 from opgraph.ops import Attr, Op, Shape, convert_value, kinds, require
 
-SLOT = "$slot"
 WRAPPED = ("layer", "backward_layer")
 UNNAMED = frozenset({"name", "trainable", "dtype"})
 # What a layer does anyway, for arguments that an op does not have; others must be None, False or 0.

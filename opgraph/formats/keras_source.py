@@ -7,16 +7,24 @@ of variables. Must not know TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
 from opgraph.analysis import Analysis, analyze
-from opgraph.errors import FormatError
-from opgraph.formats.keras_layers import SLOT
-from opgraph.formats.source_text import Module, Name, Written, comment, identifier, source
-from opgraph.graph import Endpoint, Node, NodeNames, OpGraph, layer_name, name_layers
+from opgraph.errors import OpgraphError
+from opgraph.formats.source_text import Module, Name, comment, identifier, source
+from opgraph.graph import (
+    Endpoint,
+    Node,
+    NodeNames,
+    OpGraph,
+    layer_name,
+    name_layers,
+    opaque_arguments,
+    opaque_entry,
+)
 from opgraph.ops import Op, kinds
 
 # Keras has another default than opgraph, or none: always written.
@@ -102,7 +110,7 @@ class _Writer:
         layer = self.layers.get(owner) or self._layer(node)
         inputs = [self.variables[end] for end in graph.inputs(name)]
         targets = [self.variables[Endpoint(name, port)] for port in range(self._ports(name))]
-        value = str(layer) if node.op.category == "input" else _called(node.op, layer, inputs)
+        value = self._called(node, layer, inputs)
         return [*lines, f"{', '.join(targets)} = {value}  # {self._remark(node)}"]
 
     def _ports(self, name: str) -> int:
@@ -116,16 +124,19 @@ class _Writer:
         if not op.trainable:
             options["trainable"] = False
         try:
-            if op.category == "opaque":
-                return _opaque(op, options)
-            if op.category == "input":
-                return Module("keras").Input(shape=op.values()["shape"], **options)
-            written = op.layer(Module("keras", _omits), **options)
+            written = _written(op, options)
             str(written)
-        except FormatError as error:
-            error.where = node.name
+        except OpgraphError as error:
+            error.where = error.node = node.name
             raise
         return written
+
+    def _called(self, node: Node, layer: Any, inputs: list[Name]) -> str:
+        try:
+            return _called(node.op, layer, inputs)
+        except OpgraphError as error:
+            error.where = error.node = node.name
+            raise
 
     def _remark(self, node: Node) -> str:
         shapes = self.analysis[node.name].outputs
@@ -185,52 +196,27 @@ def _omits(function: str, key: str, value: Any) -> bool:
     return spec is not None and not spec.is_required and value == spec.default
 
 
+def _written(op: Op, options: dict[str, Any]) -> Any:
+    """The source of the layer of an op."""
+    if op.category == "opaque":
+        return Module("keras").saving.deserialize_keras_object(opaque_entry(op, options))
+    if op.category == "input":
+        return Module("keras").Input(shape=op.values()["shape"], **options)
+    return op.layer(Module("keras", _omits), **options)
+
+
 def _called(op: Op, layer: Any, inputs: list[Name]) -> str:
     """The source of a layer applied to its inputs."""
+    if op.category == "input":
+        return str(layer)
     if op.category == "opaque":
-        return _opaque_call(op, layer, inputs)
+        args, keywords = opaque_arguments(op, inputs, _revived)
+        return str(layer(*args, **keywords))
     return source(op.call(layer, cast("list[Any]", inputs)))
 
 
-# Layers that opgraph does not know -------------------------------------------------------------
-
-
-def _opaque(op: Op, options: Mapping[str, Any]) -> Written:
-    settings: dict[str, Any] = dict(op.values()["settings"] or {})
-    entry = {
-        "module": settings.get("module") or "keras.layers",
-        "class_name": op.values()["class_name"],
-        "config": {**settings.get("config", {}), **options},
-        "registered_name": settings.get("registered_name"),
-    }
-    return Module("keras").saving.deserialize_keras_object(entry)
-
-
-def _opaque_call(op: Op, layer: Any, inputs: list[Name]) -> str:
-    call = (op.values()["settings"] or {}).get("call")
-    if call is None:
-        return str(layer(*inputs))
-    args = [_argument(item, inputs) for item in call.get("args", [])]
-    keywords = {key: _argument(item, inputs) for key, item in call.get("kwargs", {}).items()}
-    return str(layer(*args, **keywords))
-
-
-def _argument(value: Any, inputs: list[Name]) -> Any:
-    if isinstance(value, Mapping):
-        entry = dict(cast("Mapping[str, Any]", value))
-        if set(entry) == {SLOT}:
-            return inputs[entry[SLOT]]
-        if "class_name" in entry:
-            return _object(entry)
-        return {key: _argument(item, inputs) for key, item in entry.items()}
-    if isinstance(value, list | tuple):
-        items = [_argument(item, inputs) for item in cast("Iterable[Any]", value)]
-        is_index = any(str(item).startswith("slice(") for item in items)
-        return tuple(items) if is_index else items
-    return value
-
-
-def _object(entry: dict[str, Any]) -> Any:
+def _revived(entry: dict[str, Any]) -> Any:
+    """The source of an object from its serialised form."""
     config = entry.get("config")
     if entry["class_name"] == "__slice__" and isinstance(config, dict):
         bounds = cast("dict[str, Any]", config)

@@ -7,9 +7,11 @@ from opgraph.graph.checks import check, expected_inputs
 from opgraph.graph.edit import override
 from opgraph.graph.model import Edge, Endpoint, Inferred, Node, OpGraph, Provenance, with_given
 from opgraph.graph.names import NodeNames, layer_name, name_layers
+from opgraph.graph.opaque import SLOT, opaque_arguments, opaque_entry
 from opgraph.graph.select import matching
 
 __all__ = [
+    "SLOT",
     "Edge",
     "Endpoint",
     "Inferred",
@@ -22,6 +24,8 @@ __all__ = [
     "layer_name",
     "matching",
     "name_layers",
+    "opaque_arguments",
+    "opaque_entry",
     "override",
     "with_given",
 ]

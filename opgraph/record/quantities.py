@@ -89,8 +89,14 @@ def update_ratio(moments: Moments) -> Array:
 
 
 def over_channels(name: str) -> Finish:
-    """Mean over the channels of a vector moment (sites, channels)."""
-    return lambda moments: moments[name].mean(axis=-1)
+    """Mean over the finite channels of a vector moment (steps, channels); NaN if none is left."""
+
+    def finish(moments: Moments) -> Array:
+        channels = moments[name]
+        finite = np.isfinite(channels)
+        return _ratio(np.where(finite, channels, 0.0).sum(axis=-1), finite.sum(axis=-1))
+
+    return finish
 
 
 def _finite(moments: Moments) -> Array:

@@ -11,7 +11,7 @@ from opgraph.ops import Attr, freeze
 from opgraph.render.wording import value_text
 
 FIRST = ("kernel_size", "pool_size", "num_heads")
-BARE = frozenset({"kernel_size", "pool_size", "filters", "padding", "class_name"})
+BARE = frozenset({"kernel_size", "pool_size", "filters", "padding", "activation", "class_name"})
 SHOWN_DEFAULTS = frozenset({"kernel_size", "pool_size", "rate", "size", "num_heads"})
 SHORT = {
     "strides": "stride",

@@ -27,6 +27,7 @@ WORDS = {
     "error": "does not fit",
     "ghost": "behind an error",
 }
+SAME_COLOUR = {"shape": "pooling", "attention": "recurrent"}
 PROVENANCE = {
     "given": "given",
     "inferred": "inferred by a rule",
@@ -58,8 +59,13 @@ def legend_rows(
 
 
 def _categories(cards: Sequence[Card]) -> Iterator[Entry]:
-    for category in dict.fromkeys(card.category for card in cards):
-        yield Entry(category, WORDS.get(category, category), "foot")
+    """One chip for each colour; categories that share one share the chip."""
+    used = {card.category for card in cards}
+    shared: dict[str, list[str]] = {}
+    for category in filter(used.__contains__, WORDS):
+        shared.setdefault(SAME_COLOUR.get(category, category), []).append(category)
+    for categories in shared.values():
+        yield Entry(categories[0], ", ".join(WORDS[c] for c in categories), "foot")
 
 
 def _type_entries(analysis: Analysis, stubs: int) -> Iterator[Entry]:

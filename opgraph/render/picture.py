@@ -87,7 +87,7 @@ class Picture:
 
     @cached_property
     def heights(self) -> list[float]:
-        """The height of each node; where lines come from the left, there is room for all of them."""
+        """The height of each node; sideways there is room for all lines that meet it."""
         heights = [card.height(self.width) for card in self.cards]
         if not self.sideways:
             return heights

@@ -150,6 +150,9 @@ def _apply(graph: OpGraph, node: Node, layer: Any, outputs: Mapping[Endpoint, An
     try:
         call = opaque_call if node.op.category == "opaque" else type(node.op).call
         result = call(node.op, layer, inputs)
+    except OpgraphError as error:
+        error.where = error.node = node.name
+        raise
     except Exception as error:
         raise _refused(node, error) from error
     return list(cast("Iterable[Any]", result)) if isinstance(result, list | tuple) else [result]

@@ -12,13 +12,13 @@ from typing import Any, cast
 import keras
 
 from opgraph.errors import BuildError
+from opgraph.graph import opaque_arguments, opaque_entry
 from opgraph.ops import Op
 
 RUNS_CODE = frozenset(
     {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
 )
 DEEPEST = 64
-SLOT = "$slot"
 
 
 def opaque_layer(op: Op, options: Mapping[str, Any]) -> Any:
@@ -32,15 +32,9 @@ def opaque_layer(op: Op, options: Mapping[str, Any]) -> Any:
     Raises:
         BuildError: the class is not Keras's and not registered, or would run code of the file.
     """
-    class_name = str(op.values()["class_name"])
-    settings: dict[str, Any] = dict(op.values()["settings"] or {})
-    refuse_class({"class_name": class_name})
-    entry = {
-        "class_name": class_name,
-        "module": settings.get("module") or "keras.layers",
-        "registered_name": settings.get("registered_name"),
-        "config": {**settings.get("config", {}), **options},
-    }
+    entry = opaque_entry(op, options)
+    class_name = entry["class_name"]
+    refuse_code(entry)
     if not _is_known(entry):
         raise BuildError(
             f"{class_name!r} is not a layer of Keras, and no class of that name is registered",
@@ -50,28 +44,14 @@ def opaque_layer(op: Op, options: Mapping[str, Any]) -> Any:
 
 
 def opaque_call(op: Op, layer: Any, inputs: list[Any]) -> Any:
-    """Apply a rebuilt layer as its configuration says, its tensors being `{"$slot": number}`."""
-    settings: dict[str, Any] = dict(op.values()["settings"] or {})
-    if "call" not in settings:
-        return layer(*inputs)
-    args = [_argument(item, inputs) for item in settings["call"].get("args", [])]
-    kwargs = settings["call"].get("kwargs", {})
-    return layer(*args, **{key: _argument(item, inputs) for key, item in kwargs.items()})
+    """Apply a rebuilt layer as its settings say."""
+    args, keywords = opaque_arguments(op, inputs, _revived)
+    return layer(*args, **keywords)
 
 
-def _argument(value: Any, inputs: list[Any]) -> Any:
-    if isinstance(value, Mapping):
-        entry = dict(cast("Mapping[str, Any]", value))
-        if set(entry) == {SLOT}:
-            return inputs[entry[SLOT]]
-        if "class_name" in entry:
-            return keras.saving.deserialize_keras_object(entry, safe_mode=True)
-        return {key: _argument(item, inputs) for key, item in entry.items()}
-    if isinstance(value, list | tuple):
-        items = [_argument(item, inputs) for item in cast("Iterable[Any]", value)]
-        is_index = any(isinstance(item, slice) for item in items)
-        return tuple(items) if is_index else items
-    return value
+def _revived(entry: dict[str, Any]) -> Any:
+    refuse_code(entry)
+    return keras.saving.deserialize_keras_object(entry, safe_mode=True)
 
 
 def _is_known(entry: Mapping[str, Any]) -> bool:

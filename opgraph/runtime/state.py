@@ -19,7 +19,7 @@ from opgraph.runtime.build import Built
 
 def state_arrays(built: Built, optimizer: Any | None = None) -> dict[str, Array]:
     """Copies of all variables by name."""
-    return {name: np.array(v) for name, v in named_variables(built, optimizer).items()}
+    return {name: np.array(v.numpy()) for name, v in named_variables(built, optimizer).items()}
 
 
 def restore_state(built: Built, arrays: Mapping[str, Array], optimizer: Any | None = None) -> None:

@@ -44,9 +44,10 @@ def read_item(lexer: Lexer, *, may_head: bool, is_chain: bool) -> Item:
     """
     item = _read_name(lexer, is_chain)
     if lexer.kind not in GOES_ON:
-        return item
+        return _named(lexer, item)
     if lexer.kind == "open":
         _read_brackets(lexer, item)
+    _named(lexer, item)
     if lexer.kind == "colon":
         item = _read_op(lexer, item, may_head)
     if lexer.kind == "equals" and item.words:
@@ -99,11 +100,9 @@ def _checked(lexer: Lexer, item: Item) -> Item:
     """The item, if its name and label can be shown.
 
     Raises:
-        ParseError: they are empty, too long or have hidden characters.
+        ParseError: they are too long or have hidden characters.
     """
     place = Place(lexer.source, item.start, item.end)
-    if not item.text:
-        raise ParseError("the name is empty", place=place)
     for text in (item.text, item.label or ""):
         if len(text) > LONGEST_NAME:
             raise ParseError(f"a name of {len(text):,} characters; 1,000 are allowed", place=place)
@@ -113,6 +112,13 @@ def _checked(lexer: Lexer, item: Item) -> Item:
                 place=place,
                 hint="leave it out",
             )
+    return item
+
+
+def _named(lexer: Lexer, item: Item) -> Item:
+    if not item.text:
+        place = Place(lexer.source, item.start, max(item.end, item.start + 1))
+        raise ParseError("the name is empty", place=place)
     return item
 
 
@@ -281,5 +287,5 @@ def _read_owner(lexer: Lexer, item: Item) -> None:
         item.op = right.op
         item.settings = [*(item.settings or []), *(right.settings or [])]
     else:
-        item.owner = right
+        item.owner = _named(lexer, right)
     item.end = right.end

@@ -15,24 +15,6 @@ from opgraph.ops import find, guess
 from opgraph.text.draft import Draft, Item, Link
 from opgraph.text.findings import Findings
 
-SOURCE_HEADERS = frozenset(
-    ("source", "src", "from", "start", "tail", "源", "源节点", "起点", "上游", "来源")
-)
-TARGET_HEADERS = frozenset(
-    (
-        "target",
-        "dst",
-        "to",
-        "destination",
-        "end",
-        "head",
-        "目标",
-        "目标节点",
-        "终点",
-        "下游",
-        "去向",
-    )
-)
 _PORT = re.compile(r"(.+)\.([0-9]{1,6})")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -128,23 +110,15 @@ def _span(items: list[Item]) -> Item:
 
 
 def _settle_table(draft: Draft, rows: list[list[Item]], findings: Findings) -> None:
-    """Rows of a source and a target each, with or without a header."""
-    head = [item.text.strip().casefold() for item in rows[0]]
-    source = next((i for i, text in enumerate(head) if text in SOURCE_HEADERS), None)
-    target = next((i for i, text in enumerate(head) if text in TARGET_HEADERS), None)
-    columns = (0, 1)
-    if source is not None and target is not None:
-        columns, rows = (source, target), rows[1:]
-    width = max(columns) + 1
+    """Rows of a source and a target each, without a header."""
     for number, row in enumerate(rows):
-        if len(row) < width or (len(row) > width and columns == (0, 1) and len(head) == width):
-            problem = f"expected a source and a target, received {len(row)} names"
-            hint = "for further columns, a first line says which is which: source,target,..."
-            _error(findings, _span(row), problem, hint)
+        if len(row) == 2:
+            draft.items.extend(row)
+            draft.links.append(Link(row[0], row[1], number))
             continue
-        pair = row[columns[0]], row[columns[1]]
-        draft.items.extend(pair)
-        draft.links.append(Link(*pair, number))
+        problem = f"expected a source and a target, received {len(row)} names"
+        hint = "for further columns, a first line says which is which: source,target,..."
+        _error(findings, _span(row), problem, hint)
 
 
 # Ports and slots ---------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from opgraph.text.draft import Draft, Item, Link
 from opgraph.text.findings import Findings, TooManyFindings
 from opgraph.text.lexer import ARROW, WORD, Lexer
 from opgraph.text.mention import read_item
+from opgraph.text.table import find_table, read_table
 
 MOST_LINKS = 500_000
 MOST_ITEMS = 10_000
@@ -32,6 +33,8 @@ def read_draft(source: Source, findings: Findings) -> Draft:
         TooManyFindings: the text is garbage.
         ParseError: it has more edges than any network.
     """
+    if header := find_table(source):
+        return read_table(source, header, findings)
     draft = _Parser(source, findings).read()
     if not draft.links and (separator := _other_separator(source.text, draft)):
         tables = Findings(source)
@@ -223,7 +226,7 @@ class _Parser:
                 return []
             items.append(item)
             self.draft.items.append(item)
-            may_head = is_first and (may_head and len(items) > 1 or item.words > 1)
+            may_head = is_first and ((may_head and len(items) > 1) or item.words > 1)
             if lexer.kind != "comma":
                 return items
             if len(items) >= MOST_ITEMS:

@@ -50,9 +50,10 @@ def test_set_returns_another_graph(graph):
 @pytest.mark.parametrize(
     ("setting", "kind", "message"),
     [
-        ("conf.filters=9", GraphError, "conf.filters: no node is called 'conf'\n   did you mean 'conv'?"),
+        ("conf.filters=9", GraphError, "conf.filters: no node is called 'conf'"),
+        ("conf.filters=9", GraphError, "did you mean 'conv'?"),
         ("conv.filter=9", AttributeValueError, "conv.filter: Conv2D has no attribute 'filter'"),
-        ("conv.filters=0", AttributeValueError, "conv.filters: expected a whole number of at least 1"),
+        ("conv.filters=0", AttributeValueError, "expected a whole number of at least 1"),
     ],
 )  # fmt: skip
 def test_set_refuses_what_does_not_fit(graph, setting, kind, message):
@@ -87,7 +88,7 @@ def test_save_reads_back(graph, tmp_path, suffix):
 
 
 def test_save_refuses_an_unknown_suffix(graph, tmp_path):
-    with pytest.raises(FormatError, match="no format to write has the suffix '.xyz'"):
+    with pytest.raises(FormatError, match=r"no format to write has the suffix '\.xyz'"):
         graph.save(tmp_path / "g.xyz")
     assert not list(tmp_path.iterdir())
 

@@ -98,7 +98,7 @@ def test_predict_reads_images(run, tmp_path):
 
 def test_predict_names_a_file_that_is_no_image(run, tmp_path):
     (tmp_path / "x.png").write_text("no image")
-    with pytest.raises(DataError, match="x.png"):
+    with pytest.raises(DataError, match=r"x\.png"):
         run.predict([tmp_path / "x.png"])
 
 

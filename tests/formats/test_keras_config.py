@@ -8,7 +8,7 @@ import pytest
 
 from opgraph.errors import FormatError
 from opgraph.formats import read_config
-from opgraph.graph import Endpoint, check
+from opgraph.graph import Endpoint
 
 
 def refused(config):
@@ -449,7 +449,7 @@ def test_any_damage_ends_in_one_of_our_errors(make, tiny):
                 graph = read_config(damaged)
             except FormatError:
                 continue
-            assert check(graph) == []
+            assert len(graph.order) == len(graph)
 
 
 def paths(data, before=()):

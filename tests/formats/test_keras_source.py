@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from opgraph.errors import FormatError, ShapeError
+from opgraph.errors import AttributeValueError, FormatError, OpgraphError, ShapeError
 from opgraph.formats import to_source
 from opgraph.graph import Edge, OpGraph
 
@@ -117,9 +117,10 @@ def test_names_of_arguments_are_names(make, key):
         make.node("x", "Input", shape=(1,)),
         make.node("y", "Opaque", class_name="A", settings={"call": call}),
     )
-    with pytest.raises(FormatError) as caught:
+    with pytest.raises(OpgraphError) as caught:
         to_source(graph)
-    assert str(caught.value) == f"y: {key!r} cannot be the name of an argument"
+    assert f"{key!r} cannot be the name of an argument" in str(caught.value)
+    assert caught.value.node == "y"
 
 
 @pytest.mark.parametrize("slot", [1, -1, "0", None])
@@ -128,9 +129,12 @@ def test_slots_that_are_not_there(make, slot):
         make.node("x", "Input", shape=(1,)),
         make.node("y", "Opaque", class_name="A", settings={"call": {"args": [{"$slot": slot}]}}),
     )
-    with pytest.raises(FormatError) as caught:
+    with pytest.raises(AttributeValueError) as caught:
         to_source(graph)
-    assert str(caught.value) == f"y: the call reads slot {slot!r} of 1"
+    assert (
+        str(caught.value)
+        == f"y: not the settings of a Keras layer: the call reads slot {slot!r} of 1"
+    )
 
 
 def test_what_has_no_literal_is_an_error(make):

@@ -118,7 +118,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, make):
     with pytest.raises(FormatError):
         write(odd, path)
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["g.json"]
+    assert [item.name for item in tmp_path.iterdir()] == ["g.json"]
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, everything, monkeypatch):
@@ -131,7 +131,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, everything, monkeypa
     message = refused(path, lambda path: write(everything, path))
     assert message == "g.json: cannot be written: No space left on device"
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["g.json"]
+    assert [item.name for item in tmp_path.iterdir()] == ["g.json"]
 
 
 def test_no_such_file(tmp_path):

@@ -52,6 +52,10 @@ def test_output_quantity_is_nan_where_no_element_is_finite(name: str) -> None:
 def test_bn_scalars_average_over_channels_and_vectors_do_not() -> None:
     channels = np.array([[1.0, 2.0, 6.0]])
     assert BY_NAME["bn", "batch_mean"].finish({"batch_mean": channels}) == [3.0]
+    partly = np.array([[1.0, np.nan, 5.0], [np.inf, np.nan, -np.inf]])
+    means = BY_NAME["bn", "batch_mean"].finish({"batch_mean": partly})
+    assert means[0] == 3.0
+    assert np.isnan(means[1])
     kept = BY_NAME["bn", "batch_mean_channels"].finish({"batch_mean": channels})
     assert kept.tolist() == [[1.0, 2.0, 6.0]]
 

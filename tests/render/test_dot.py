@@ -34,6 +34,7 @@ def test_pygraphviz_lays_out_in_a_child_process(
     network: Network, tmp_path: File, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "pygraphviz", raising=False)
     svg = draw_svg(network("residual"), engine="dot")
     assert 'data-node="conv1"' in svg
     assert "C" in svg.split('class="edge" d="')[1].split('"')[0]

@@ -21,6 +21,18 @@ from opgraph.render.scene import Group, Path, Scene
 from opgraph.text import parse, read_source
 
 SAMPLES = sorted((File(__file__).parents[2] / "sample_graphs").glob("**/*.txt"))
+
+
+def can_be_read(file: File) -> bool:
+    """Whether a sample has a graph at all; those that are broken on purpose may have none."""
+    try:
+        parse(read_source(file))
+    except OpgraphError:
+        return False
+    return True
+
+
+DRAWN = [file for file in SAMPLES if can_be_read(file)]
 DIRECTIONS = ["TB", "LR"]
 
 
@@ -31,15 +43,17 @@ def lines_of(scene: Scene) -> list[Path]:
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("file", SAMPLES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", DRAWN, ids=lambda file: file.stem)
 def test_sample_graphs_pass_the_audit(file: File, direction: Any, audit: Any) -> None:
-    try:
-        analysis = analyze(parse(read_source(file)))
-    except OpgraphError:
-        pytest.skip("a broken sample that has no graph to draw")
+    analysis = analyze(parse(read_source(file)))
     scene = draw_scene(analysis, direction=direction)
     audit(scene).check()
     assert len(lines_of(scene)) == analysis.graph.nx.number_of_edges()
+
+
+def test_most_samples_can_be_drawn() -> None:
+    assert len(DRAWN) >= len(SAMPLES) / 2
+    assert "cnn" in {file.stem for file in DRAWN}
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

@@ -188,3 +188,23 @@ def test_an_empty_picture_is_still_a_picture() -> None:
     scene = draw_scene(analyze(OpGraph([], [])))
     assert scene.width > 0
     assert scene.height > 0
+
+
+def test_the_legend_has_one_chip_for_each_colour(network: Network) -> None:
+    scene = draw_scene(
+        network("x: Input(shape=(8, 8, 3))\nx -> p: MaxPooling2D() -> f: Flatten() -> r: ReLU()")
+    )
+    words = [content for content, kind in said(scene) if kind == "foot"]
+    assert words[:3] == ["input", "activation", "pooling, shape"]
+
+
+def test_every_category_has_a_word_and_a_colour() -> None:
+    from typing import get_args
+
+    from opgraph.ops import Category
+    from opgraph.render.legend import WORDS
+    from opgraph.render.theme import THEMES
+
+    for theme in THEMES.values():
+        assert set(theme.categories) == set(get_args(Category))
+    assert set(WORDS) == {*get_args(Category), "error", "ghost"}

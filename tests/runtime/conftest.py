@@ -198,11 +198,15 @@ def making() -> SimpleNamespace:
 @pytest.fixture(scope="session")
 def stepped() -> Callable[..., SimpleNamespace]:
     """Some steps of a network in one mode, from the same start; the same call runs once."""
-    return _stepped
+
+    def stepped(name: str, mode: str, optimizer: str = "adam") -> SimpleNamespace:
+        return _stepped(name, mode, optimizer)
+
+    return stepped
 
 
 @cache
-def _stepped(name: str, mode: str, optimizer: str = "adam", steps: int = 5) -> SimpleNamespace:
+def _stepped(name: str, mode: str, optimizer: str, steps: int = 5) -> SimpleNamespace:
     from opgraph.runtime import Step, build
     from opgraph.runtime.optimizer import make_optimizer
 
@@ -215,5 +219,5 @@ def _stepped(name: str, mode: str, optimizer: str = "adam", steps: int = 5) -> S
         results.append(getattr(step, mode)(inputs, labels, **numbered))
     variables = (*built.model.variables, *step.core.optimizer.variables)
     return SimpleNamespace(
-        built=built, step=step, results=results, state=[np.array(v) for v in variables]
+        built=built, step=step, results=results, state=[v.numpy() for v in variables]
     )

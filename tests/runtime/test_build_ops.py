@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from opgraph.analysis import analyze
 from opgraph.formats import from_json, read_config, to_json, to_source
+from opgraph.formats.keras_source import ALWAYS
 from opgraph.graph import Edge, Endpoint, Node, OpGraph
 from opgraph.ops import convert_value, kinds, require
 
@@ -110,6 +112,26 @@ def test_it_is_read_back_from_the_keras_configuration(name, built):
         assert plain(theirs.get_config()) == plain(ours.get_config())
         facts, before = analyze(again).require(), analysis
         assert facts.totals.params == before.totals.params
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_source_leaves_out_is_what_keras_takes_anyway(name):
+    """An attribute may be left out at its default only if Keras has the same one."""
+    layer = getattr(keras.layers, name, None)
+    if layer is None:
+        pytest.skip("not a layer of that name: nothing is left out")
+    parameters = inspect.signature(layer).parameters
+    for attr in require(name).schema().values():
+        parameter = parameters.get(attr.name)
+        if parameter is None or attr.is_required or attr.name in ALWAYS or attr.option:
+            continue
+        if attr.name == "data_format" and parameter.default is None:  # channels_last, unless set
+            continue
+        assert parameter.default is not inspect.Parameter.empty, attr.name
+        theirs = parameter.default
+        if theirs is not None:
+            theirs = "linear" if theirs == "linear" else convert_value(attr, theirs)
+        assert theirs == attr.default or (attr.default is None and theirs == "linear"), attr.name
 
 
 @pytest.mark.parametrize("name", NAMES)

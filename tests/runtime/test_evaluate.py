@@ -76,9 +76,9 @@ def test_prediction_is_what_keras_predicts(networks: Networks, making: SimpleNam
 def test_testing_changes_no_state(networks: Networks, making: SimpleNamespace) -> None:
     built = build(networks("cnn"), seed=0)
     inputs, labels = making.batch(built, 10, 0)
-    before = [np.array(v).tobytes() for v in built.model.variables]
+    before = [v.numpy().tobytes() for v in built.model.variables]
     evaluate(built, Split(tuple(inputs), labels))
-    assert [np.array(v).tobytes() for v in built.model.variables] == before
+    assert [v.numpy().tobytes() for v in built.model.variables] == before
 
 
 def test_arrays_that_do_not_fit_are_refused(networks: Networks) -> None:

@@ -55,8 +55,8 @@ def test_measured_bare_and_tensors_end_in_the_same_bits(
     assert same_bits(measured.state, bare.state)
     assert same_bits(tensors.state, bare.state)
     assert same_bits(measured.results, [t.packed for t in tensors.results])
-    start = [np.array(v) for v in build(bare.built.graph, seed=0).model.trainable_variables]
-    trained = [np.array(v) for v in bare.built.model.trainable_variables]
+    start = [v.numpy() for v in build(bare.built.graph, seed=0).model.trainable_variables]
+    trained = [v.numpy() for v in bare.built.model.trainable_variables]
     assert not same_bits(start, trained)
 
 

@@ -158,7 +158,7 @@ def test_steps_after_a_keyframe_are_the_same_bits_again(
         assert (measured.host["epoch"], measured.host["index"]) == (row["epoch"], row["index"])
     last = run.keyframe(20).arrays
     for name, variable in named_variables(training.built, optimizer).items():
-        assert np.array(variable).tobytes() == last[name].tobytes(), name
+        assert variable.numpy().tobytes() == last[name].tobytes(), name
 
 
 def test_same_recipe_gives_the_same_run_and_another_seed_does_not(

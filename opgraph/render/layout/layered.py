@@ -36,6 +36,7 @@ def arrange(sketch: Sketch, direction: Direction = "TB", wrap: bool = True) -> L
         direction: top to bottom or left to right.
         wrap: whether a long graph is cut into columns.
 
+    >>> from opgraph.render.layout import Wire
     >>> two = Sketch((Box(80, 20), Box(80, 20)), (Wire(0, 1),))
     >>> arrange(two).corners
     (Point(x=0.0, y=0.0), Point(x=0.0, y=42.0))

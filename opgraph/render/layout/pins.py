@@ -11,6 +11,7 @@ from opgraph.render.layout.model import Wire
 from opgraph.render.layout.sides import Sides
 
 PIN_GAP = 16.0
+PORT_GAP = 56.0
 MARGIN = 14.0
 
 
@@ -40,10 +41,10 @@ def place_pins(layers: Layers, centres: list[float], blocks: list[int], sides: S
     pins = Pins()
     for gap in layers.gaps:
         for box, ends in _out_ends(layers, gap, centres, blocks, sides).items():
-            places = _spread(ends, centres[box], layers.width(box))
+            places = _spread(ends, centres[box], layers.width(box), PORT_GAP)
             pins.outs.update({e.key: x for e, x in places if isinstance(e.key, int)})
         for box, ends in _in_ends(layers, gap, centres, blocks, sides, pins).items():
-            places = _spread(ends, centres[box], layers.width(box), reach=True)
+            places = _spread(ends, centres[box], layers.width(box), PIN_GAP, reach=True)
             pins.ins.update({e.key: x for e, x in places if isinstance(e.key, Wire)})
     return pins
 
@@ -83,7 +84,7 @@ def _in_ends(
 
 
 def _spread(
-    ends: list[_End], centre: float, width: float, reach: bool = False
+    ends: list[_End], centre: float, width: float, gap: float, reach: bool = False
 ) -> list[tuple[_End, float]]:
     """Places for the ends at an edge, in the order of their other ends.
 
@@ -96,7 +97,7 @@ def _spread(
     ends = sorted(ends, key=lambda end: end.far)
     anchor = _anchor(ends)
     most = max(anchor, len(ends) - 1 - anchor)
-    step = min(PIN_GAP, room / most)
+    step = min(gap, room / most)
     return [(end, centre + (index - anchor) * step) for index, end in enumerate(ends)]
 
 

@@ -90,12 +90,14 @@ def test_grey_pictures_get_an_axis_and_any_size(
 def test_texts_are_padded_and_cut_as_keras_does_it(
     downloaded: Callable[..., None], load_one: Load
 ) -> None:
-    texts = np.array([[1, 5, 300, 7], [4] * 9, [], *[[n, n + 1] for n in range(47)]], object)
+    texts = np.array(
+        [[1, 5, 300, 7], [9, 9, 9, 4, 5, 6, 7, 8, 3], [], *[[n, n + 1] for n in range(47)]], object
+    )
     downloaded(texts, np.arange(50) % 2)
     data = load_one("imdb", (6,), "int32", vocabulary={"x": 100})
     assert data.train.inputs[0][:4].tolist() == [
         [0, 0, 1, 5, 2, 7],
-        [4] * 6,
+        [4, 5, 6, 7, 8, 3],
         [0] * 6,
         [0, 0, 0, 0, 0, 1],
     ]

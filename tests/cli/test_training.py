@@ -1,0 +1,146 @@
+"""Commands that train: a run from the command line, and what is said about it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.tf
+
+NETWORK = """
+image: Input(shape=(8, 8, 1)) -> conv[filters=8] -> bn[momentum=0.8] -> relu -> max_pool
+max_pool -> flatten -> fc -> softmax
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli")
+    (path / "net.txt").write_text(NETWORK, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def traced(folder):
+    """A short training as a process of its own."""
+    command = [sys.executable, "-m", "opgraph", "trace", "net.txt", "--steps", "40", "--lr", "0.01",
+               "--set", "conv.filters=6", "-o", "run"]  # fmt: skip
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+def test_the_summary_names_accuracy_files_and_next_commands(traced):
+    assert "finished: 40 steps in" in traced.stdout
+    assert "test accuracy 0." in traced.stdout
+    for name in ("run.json", "graph.svg", "weight", "keyframes"):
+        assert name in traced.stdout
+    assert "opgraph evaluate run" in traced.stdout
+
+
+def test_stderr_is_quiet_where_it_is_no_terminal(traced):
+    assert traced.stderr == ""
+
+
+def test_the_next_commands_work(traced, folder, opgraph, monkeypatch):
+    monkeypatch.chdir(folder)
+    for line in traced.stdout.splitlines():
+        if line.startswith("  opgraph "):
+            assert opgraph(*line.split()[1:])[0] == 0, line
+
+
+def test_the_run_says_how_to_make_it_again(traced, folder):
+    config = json.loads((folder / "run" / "run.json").read_text(encoding="utf-8"))
+    assert config["command"][:3] == ["opgraph", "trace", "net.txt"]
+    assert "conv.filters=6" in config["command"]
+
+
+def test_overrides_reach_the_model(traced, folder):
+    shapes = {
+        (row["node"], row["weight"]): row["shape"]
+        for row in pq.read_table(folder / "run" / "sites.parquet").to_pylist()
+        if row["kind"] == "weight"
+    }
+    assert shapes["conv", "kernel"] == [3, 3, 1, 6]
+
+
+def test_evaluate_prints_accuracy_and_obeys_the_bar(traced, folder, opgraph):
+    code, out, _ = opgraph("evaluate", folder / "run", "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert np.trace(result["confusion"]) / result["size"] == pytest.approx(result["accuracy"])
+    assert opgraph("evaluate", folder / "run", "--min-accuracy", "0")[0] == 0
+    code, out, _ = opgraph("evaluate", folder / "run", "--min-accuracy", "1")
+    assert code == 1
+    assert f"accuracy {result['accuracy']:.4f}" in out
+
+
+def test_predict_classifies_an_image(traced, folder, opgraph):
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    pixels = (load_digits().images[0] / 16 * 255).round().astype(np.uint8)
+    Image.fromarray(pixels).resize((64, 64), Image.Resampling.BILINEAR).save(folder / "zero.png")
+    code, out, _ = opgraph("predict", folder / "run", folder / "zero.png", "--json")
+    (answer,) = json.loads(out)
+    assert code == 0
+    assert answer["class"] == "0"
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert "zero.png" in opgraph("predict", folder / "run", folder / "zero.png")[1]
+
+
+def test_a_second_run_needs_overwrite(traced, folder, opgraph):
+    arguments = ("trace", folder / "net.txt", "--steps", "2", "-o", folder / "run")
+    code, _, err = opgraph(*arguments)
+    assert code == 2
+    assert "--overwrite" in err or "overwrite" in err
+
+
+def test_dry_run_says_what_it_takes(folder, opgraph, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = opgraph("trace", folder / "net.txt", "--steps", "40", "--dry-run")
+    assert code == 0
+    assert "8 outputs" in out
+    assert "nothing was trained and nothing was written" in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_loss_that_is_no_number_ends_in_2_with_the_step(folder, opgraph, tmp_path):
+    options = "--lr 1e30 --optimizer sgd --schedule constant --steps 30".split()
+    code, _, err = opgraph("trace", folder / "net.txt", *options, "-o", tmp_path / "r")
+    assert code == 2
+    assert err.startswith("error: step ")
+    assert "the loss is nan" in err
+    assert json.loads((tmp_path / "r" / "run.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c_ends_at_a_step_and_keeps_everything(folder, tmp_path):
+    target = tmp_path / "long"
+    command = [sys.executable, "-m", "opgraph", "trace", "net.txt", "--steps", "100000",
+               "--json", "-o", str(target)]  # fmt: skip
+    child = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: len(list((target / "steps").glob("part-*.parquet"))) >= 1, child)
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=120)
+    summary = json.loads(out)
+    assert child.returncode == 130
+    assert summary["status"] == "interrupted"
+    parts = [pq.ParquetFile(path).read() for path in sorted(target.glob("steps/*.parquet"))]
+    steps = [step for part in parts for step in part.column("step").to_pylist()]
+    assert steps == list(range(1, summary["steps"] + 1))
+
+
+def wait_for(condition, child, seconds=180):
+    """Until something holds; fails if the child ends first."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert child.poll() is None, "the training ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
