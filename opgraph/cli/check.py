@@ -42,9 +42,8 @@ def command(
     if as_json:
         print_json({"ok": True, "nodes": nodes, "edges": edges, "errors": []})
     else:
-        click.echo(
-            f"{analysis.graph.name}: {_count(nodes, 'node')}, {_count(edges, 'edge')}, nothing wrong"
-        )
+        counts = f"{_count(nodes, 'node')}, {_count(edges, 'edge')}"
+        click.echo(f"{analysis.graph.name}: {counts}, nothing wrong")
     return 0
 
 

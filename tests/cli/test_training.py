@@ -112,7 +112,7 @@ def test_dry_run_says_what_it_takes(folder, opgraph, tmp_path, monkeypatch):
 
 
 def test_a_loss_that_is_no_number_ends_in_2_with_the_step(folder, opgraph, tmp_path):
-    options = "--lr 1e30 --optimizer sgd --schedule constant --steps 30".split()
+    options = ["--lr", "1e30", "--optimizer", "sgd", "--schedule", "constant", "--steps", "30"]
     code, _, err = opgraph("trace", folder / "net.txt", *options, "-o", tmp_path / "r")
     assert code == 2
     assert err.startswith("error: step ")
