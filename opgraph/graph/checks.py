@@ -141,12 +141,12 @@ def _circular(graph: OpGraph) -> set[str]:
     """Nodes from which following who owns the weights never ends."""
     settled: set[str] = set()
     circular: set[str] = set()
-    for node in graph:
+    for node in (node for node in graph if node.shares is not None):
         path: dict[str, None] = {}
-        at: str | None = node.name if node.shares is not None else None
-        while (
-            at is not None and at in graph and not (at in settled or at in path or at in circular)
-        ):
+        at: str | None = node.name
+        while at is not None and at in graph and at not in path:
+            if at in settled or at in circular:
+                break
             path[at] = None
             at = graph[at].shares
         (circular if at in path or at in circular else settled).update(path)

@@ -155,11 +155,22 @@ def _rows(facts: NodeFacts, show: Show, ghost: bool) -> tuple[Row, ...]:
     rows = [head]
     if second:
         rows.append(Row(second))
-    if shape or attrs:
-        rows.append(Row(shape, attrs))
+    rows += _attr_rows(shape, attrs)
     if show.params and not hidden and facts.weights != {}:
         rows.append(params_row(facts))
     return tuple(rows)
+
+
+def _attr_rows(shape: tuple[Run, ...], attrs: tuple[Run, ...]) -> list[Row]:
+    """The shape with the attributes beside it, in as many rows as the widest card needs."""
+    rows: list[Row] = []
+    left, taken = shape, tuple[Run, ...]()
+    for run in attrs:
+        if taken and Row(left, (*taken, run)).width > MOST_WIDTH - LEFT - RIGHT:
+            rows.append(Row(left, taken))
+            left, taken = (), ()
+        taken = (*taken, run)
+    return [*rows, Row(left, taken)] if left or taken else rows
 
 
 def attr_runs(attrs: Sequence[ShownAttr]) -> tuple[Run, ...]:

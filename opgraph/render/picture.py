@@ -142,7 +142,7 @@ class Picture:
         top = MARGIN + (TITLE_ROOM if title else 0.0)
         width = max(layout.width, LEAST_CONTENT)
         drawing = [*self._lines(layout, tags), *self._nodes(layout), *self._tags(layout, tags)]
-        at = Point(MARGIN + (width - layout.width) // 2, top)
+        at = Point(MARGIN, top)
         below, bottom = self._below(width, top + layout.height, cut)
         size = width + 2 * MARGIN, bottom + MARGIN
         head = self._title(title, width) if title else ()

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 from opgraph.errors import ParseError, Place, Source
 from opgraph.ops import find
@@ -40,7 +41,8 @@ def read_draft(source: Source, findings: Findings) -> Draft:
         tables = Findings(source)
         with suppress(TooManyFindings):
             table = _Parser(source, tables, separator).read()
-            if len(tables) <= len(findings):
+            has_rows = any(len(items) > 1 for items in table.lists)
+            if has_rows and len(tables) <= len(findings):
                 findings.errors, findings.more = tables.errors, tables.more
                 return table
     return draft
@@ -50,7 +52,7 @@ def _other_separator(text: str, draft: Draft) -> str | None:
     """What separates the cells of a table, where it is not the comma."""
     if "\t" in text:
         return "\t"
-    return ";" if draft.lists and ";" in text and all(len(i) == 1 for i in draft.lists) else None
+    return ";" if ";" in text and all(len(items) == 1 for items in draft.lists) else None
 
 
 class _Parser:
@@ -162,7 +164,7 @@ class _Parser:
         if lexer.kind not in ("newline", "end", "eof", "word", "string"):
             self._refuse_token()
 
-    def _refuse_token(self) -> None:
+    def _refuse_token(self) -> NoReturn:
         lexer = self.lexer
         if lexer.kind == "undirected":
             raise ParseError(
@@ -173,7 +175,7 @@ class _Parser:
         raise ParseError(
             f"expected an arrow, ',' or the end of the line, received {lexer.described()}",
             place=lexer.place(),
-            hint=f"a name with {lexer.value[:1]!r} in it is written in quotes",
+            hint="a name with marks or blanks in it is written in quotes",
         )
 
     # Names without an arrow --------------------------------------------------------------------
@@ -203,8 +205,8 @@ class _Parser:
             self.draft.lists.append(items)
             return
         end = lexer.statement_end(lexer.start)
-        if _ARROW.search(lexer.text, lexer.start, end):
-            self._refuse_token()
+        if arrow := _ARROW.search(lexer.text, lexer.start, end):
+            end = _behind_colon(lexer.text, lexer.start, arrow.start()) or self._refuse_token()
         lexer.seek(end)
 
     # Groups of names ---------------------------------------------------------------------------
@@ -267,6 +269,11 @@ class _Parser:
         if not self.findings.are_enough:
             stretch = self.source.text[start : min(end, start + MOST_LOST)]
             self.draft.lost.update(match[0] for match in _WORD.finditer(stretch))
+
+
+def _behind_colon(text: str, start: int, end: int) -> int:
+    """Where a sentence ends with a colon before an arrow; 0 if it does not."""
+    return max(text.rfind(mark, start, end) for mark in ":：") + 1
 
 
 def _is_same(first: Item, second: Item) -> bool:

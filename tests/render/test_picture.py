@@ -208,3 +208,16 @@ def test_every_category_has_a_word_and_a_colour() -> None:
     for theme in THEMES.values():
         assert set(theme.categories) == set(get_args(Category))
     assert set(WORDS) == {*get_args(Category), "error", "ghost"}
+
+
+def test_attributes_that_do_not_fit_beside_the_shape_go_on_below(network: Network) -> None:
+    scene = draw_scene(
+        network(
+            "x: Input(shape=(20, 8))\n"
+            "x -> lstm: LSTM(units=16, return_sequences=true, return_state=true)"
+        )
+    )
+    lstm = node(scene, "lstm")
+    words = [content for content, kind in said(lstm) if kind == "given"]
+    assert words[-3:] == ["units 16", "· return sequences", "· return state"]
+    assert len({text.y for text in texts_of(lstm) if text.kind == "given"}) == 2

@@ -44,7 +44,7 @@ def test_plan_counts_memory_by_hand(
     data = making.blobs(160)
     planned = plan(networks("tiny"), data, **SETTINGS)
     weights = (4 * 8 + 8 + 8 * 4 + 4) * 4
-    state = 3 * weights + 8 + 8  # Adam: two slots; iteration; seed of the dropout
+    state = 3 * weights + 8 + 16  # Adam: two slots; iteration; seed of the dropout
     outputs = (4 + 8 + 8 + 8 + 4 + 4) * 4 * 16
     examples = (160 + 80) * (4 * 4 + 4)
     assert planned.keyframe_bytes == state
