@@ -9,23 +9,7 @@ from opgraph.analysis.receptive import receptive_field
 from opgraph.analysis.result import Analysis, NodeFacts, ReceptiveField, Sum, Totals
 from opgraph.analysis.shapes import Result, Shapes, infer_shapes
 from opgraph.graph import Node, OpGraph
-from opgraph.ops import Shape, Weight, count
-
-BYTES = {
-    "float64": 8,
-    "int64": 8,
-    "uint64": 8,
-    "float16": 2,
-    "bfloat16": 2,
-    "int16": 2,
-    "mixed_float16": 2,
-    "mixed_bfloat16": 2,
-    "int8": 1,
-    "uint8": 1,
-    "bool": 1,
-}
-WEIGHT_BYTES = {"float64": 8, "float16": 2, "bfloat16": 2}
-FOUR_BYTES = 4
+from opgraph.ops import Shape
 
 
 def analyze(
@@ -59,47 +43,21 @@ def _node_facts(
     graph: OpGraph, node: Node, inputs: Shapes, result: Result, before: Mapping[str, NodeFacts]
 ) -> NodeFacts:
     sources = [before[end.node] for end in graph.inputs(node.name)]
-    own = {} if node.shares is not None and result.weights is not None else result.weights
+    shared = node.shares is not None and result.params is not None
     fields = [source.receptive_field for source in sources] or [ReceptiveField()]
     return NodeFacts(
         node=node,
         inputs=inputs,
         outputs=result.outputs,
         weights=result.weights,
-        params=_params(node, own),
+        params=(0, 0) if shared else result.params,
         flops=result.flops,
-        activation_bytes=_activation_bytes(node, result),
-        weight_bytes=_weight_bytes(node, own),
+        activation_bytes=result.activation_bytes,
+        weight_bytes=0 if shared else result.weight_bytes,
         receptive_field=receptive_field(fields, result.reach) if result.outputs else None,
-        depth=max((source.depth + 1 for source in sources), default=0),
+        depth=max([source.depth for source in sources], default=-1) + 1,
         error=result.error,
     )
-
-
-def _params(node: Node, weights: Mapping[str, Weight] | None) -> tuple[int, int] | None:
-    if weights is None:
-        return None
-    counts = {True: 0, False: 0}
-    for weight in weights.values():
-        if weight.size is None:
-            return None
-        counts[weight.trainable and node.op.trainable] += weight.size
-    return counts[True], counts[False]
-
-
-def _weight_bytes(node: Node, weights: Mapping[str, Weight] | None) -> int | None:
-    params = _params(node, weights)
-    if params is None:
-        return None
-    return sum(params) * WEIGHT_BYTES.get(node.op.dtype or "float32", FOUR_BYTES)
-
-
-def _activation_bytes(node: Node, result: Result) -> int | None:
-    sizes = [None if shape is None else count(shape) for shape in result.outputs]
-    if not sizes or None in sizes:
-        return None
-    width = BYTES.get(node.op.dtype or "float32", FOUR_BYTES)
-    return sum(size for size in sizes if size is not None) * width
 
 
 def _totals(facts: Iterable[NodeFacts]) -> Totals:

@@ -8,6 +8,7 @@ lets the rule that an attribute names fill it; every value filled in carries its
   resolution has halved, at most 512.
 - `units`: the last dense layer has one output a class; one that is merged, as many as the other
   branch; a hidden one 128.
+- `channels`: as many as the input has.
 - `vocabulary`, `embedding`, `recurrent_units`, `heads`, `key_size`, `return_sequences`: see below.
 """
 
@@ -210,11 +211,20 @@ def _units(gap: _Gap) -> Inferred:
         return Inferred(HIDDEN_UNITS, f"a hidden dense layer has {HIDDEN_UNITS} units")
     if gap.walk.num_classes is not None:
         return Inferred(gap.walk.num_classes, "the last dense layer: one output a class")
-    return Inferred(DEFAULT_CLASSES, "the last dense layer: one output a class (10 unless the data say)")
+    return Inferred(
+        DEFAULT_CLASSES, "the last dense layer: one output a class (10 unless the data say)"
+    )
 
 
 def _fixed(value: Any, reason: str) -> Rule:
     return lambda gap: Inferred(value, reason)
+
+
+def _channels(gap: _Gap) -> Inferred | None:
+    shape = gap.inputs[0] if gap.inputs else None
+    if not shape or shape[-1] is None:
+        return None
+    return Inferred(shape[-1], "as many as the input has")
 
 
 def _key_size(gap: _Gap) -> Inferred:
@@ -241,6 +251,7 @@ RULES: dict[str, Rule] = {
     "vocabulary": _fixed(VOCABULARY, "a small vocabulary"),
     "embedding": _fixed(EMBEDDING, f"{EMBEDDING} numbers a token"),
     "recurrent_units": _fixed(RECURRENT_UNITS, f"a recurrent layer has {RECURRENT_UNITS} units"),
+    "channels": _channels,
     "heads": _fixed(HEADS, f"{HEADS} heads"),
     "key_size": _key_size,
     "return_sequences": _return_sequences,

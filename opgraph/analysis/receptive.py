@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opgraph.analysis.result import ReceptiveField
-from opgraph.ops import Reach
+from opgraph.ops import POINTWISE, Reach
 
 
 def receptive_field(
@@ -22,6 +22,8 @@ def receptive_field(
     """
     if reach is None or any(field is None for field in inputs):
         return None
+    if reach is POINTWISE and len(inputs) == 1:
+        return inputs[0]
     before = _merged([field for field in inputs if field is not None])
     if before is None or before.size is None or reach.window is None:
         return None if before is None else ReceptiveField(None)

@@ -1,4 +1,4 @@
-"""Shapes, weights and costs of each node, one walk from the inputs to the outputs."""
+"""Shapes, weights, sizes and costs of each node, one walk from the inputs to the outputs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from typing import NamedTuple
 
 from opgraph.errors import AttributeValueError, OpgraphError, ShapeError
 from opgraph.graph import Node, OpGraph
-from opgraph.ops import Op, Reach, Shape, Weight
+from opgraph.ops import Op, Reach, Shape, Weight, count
 
 Shapes = tuple[Shape | None, ...]
+WEIGHT_BYTES = {"float64": 8, "float16": 2, "bfloat16": 2}
+BYTES = {
+    **WEIGHT_BYTES,
+    "int64": 8, "uint64": 8, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
+    "mixed_float16": 2, "mixed_bfloat16": 2,
+}
 
 
 class Result(NamedTuple):
@@ -20,6 +26,9 @@ class Result(NamedTuple):
     weights: Mapping[str, Weight] | None = None
     flops: int | None = None
     reach: Reach | None = None
+    params: tuple[int, int] | None = None
+    weight_bytes: int | None = None
+    activation_bytes: int | None = None
     error: OpgraphError | None = None
 
 
@@ -63,7 +72,38 @@ def ask(op: Op, inputs: Shapes) -> Result:
     except ShapeError as error:
         return Result(error=error)
     outputs: Shapes = tuple(shape) if isinstance(shape, list) else (shape,)
-    return Result(outputs, op.weights(*inputs), _flops(op, inputs), op.reach(*inputs))
+    weights = op.weights(*inputs)
+    params = _params(op, weights)
+    return Result(
+        outputs,
+        weights,
+        flops=_flops(op, inputs),
+        reach=op.reach(*inputs),
+        params=params,
+        weight_bytes=None if params is None else sum(params) * _width(op, WEIGHT_BYTES),
+        activation_bytes=_activation_bytes(op, outputs),
+    )
+
+
+def _params(op: Op, weights: Mapping[str, Weight]) -> tuple[int, int] | None:
+    """Elements that training changes and those it does not."""
+    counts = {True: 0, False: 0}
+    for weight in weights.values():
+        if weight.size is None:
+            return None
+        counts[weight.trainable and op.trainable] += weight.size
+    return counts[True], counts[False]
+
+
+def _activation_bytes(op: Op, outputs: Shapes) -> int | None:
+    sizes = [None if shape is None else count(shape) for shape in outputs]
+    known = [size for size in sizes if size is not None]
+    return sum(known) * _width(op, BYTES) if len(known) == len(sizes) else None
+
+
+def _width(op: Op, table: Mapping[str, int]) -> int:
+    """Bytes of one number of this op."""
+    return table.get(op.dtype or "float32", 4)
 
 
 def _flops(op: Op, inputs: Shapes) -> int | None:

@@ -323,8 +323,10 @@ def _completed(graph: Graph) -> OpGraph:
 
 def _runtime() -> Any:
     """The package that trains, or one line that says what to install."""
+    from opgraph import runtime
+
     try:
-        from opgraph import runtime
+        _ = runtime.build
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("tensorflow", "keras"):
             raise

@@ -21,7 +21,7 @@ def without_startup_talk() -> None:
         return
     os.environ[LEVEL] = "3"
     with contextlib.suppress(ModuleNotFoundError), _kept_back():
-        import opgraph.runtime  # noqa: F401
+        import opgraph.runtime.build  # noqa: F401
 
 
 @contextlib.contextmanager

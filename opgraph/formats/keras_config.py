@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import networkx as nx
-
 from opgraph.analysis import analyze
 from opgraph.errors import FormatError
 from opgraph.formats.keras_calls import DEEPEST, Call, Entry, Tensor, as_json, mapping, tensors_in
@@ -222,8 +220,13 @@ def _data(call: Call) -> Any:
 
 def _pruned(graph: OpGraph, outputs: list[Endpoint]) -> OpGraph:
     """The graph without what no output depends on; inputs stay, shared layers find an owner."""
-    kept = {end.node for end in outputs} | {n.name for n in graph if n.kind.category == "input"}
-    kept |= {before for end in outputs for before in nx.ancestors(graph.nx, end.node)}
+    kept = {node.name for node in graph if node.kind.category == "input"}
+    waiting = [end.node for end in outputs]
+    while waiting:
+        name = waiting.pop()
+        if name not in kept:
+            kept.add(name)
+            waiting += graph.nx.predecessors(name)
     heirs: dict[str, str] = {}
     nodes: list[Node] = []
     for node in graph:

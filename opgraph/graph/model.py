@@ -260,6 +260,11 @@ class _Wiring:
     @cached_property
     def order(self) -> tuple[str, ...]:
         rank = {name: index for index, name in enumerate(self.into)}
+        written = (
+            rank[edge.source] < rank[name] for name, found in self.into.items() for edge in found
+        )
+        if all(written):
+            return tuple(self.into)  # what the sort below would give, in a tenth of its time
         try:
             return tuple(nx.lexicographical_topological_sort(self.nx, key=rank.__getitem__))
         except nx.NetworkXUnfeasible:

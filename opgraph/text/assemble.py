@@ -281,6 +281,7 @@ class _Assembly:
             if link.target.slot is not None:
                 if link.target.slot in slots:
                     self._refuse_slot_twice(name, link, slots[link.target.slot])
+                    self.draft.lost.update((name, link.source.text))
                     continue
                 slots[link.target.slot] = link
             kept.append(link)
@@ -356,6 +357,8 @@ def _span(link: Link) -> tuple[int, int]:
 
 
 def _is_same_op(first: str, second: str) -> bool:
+    if first == second:
+        return True
     kind = require(first, "")
     return isinstance(kind, type) and kind is require(second, "")
 

@@ -45,7 +45,7 @@ ARROW = rf"[{_DASHES}]*+[{_ARROWS}]\ufe0f?|[{_DASHES}]++[{_HEADS}]|[=＝]++[>＞
 WORD = rf"(?:{_PLAIN}|{_DASH}|{_DOT}|{_SLASH})(?:{_PLAIN}++|'|{_DASH}|{_DOT}|{_SLASH})*+"
 _BULLET = (
     r"[^\S\n]*+(?:[-*+•·‣–—>][^\S\n]++|\d{1,6}[.)）][^\S\n]++|\d{1,6}、[^\S\n]*+"
-    r"|[(（]\d{1,6}[)）][^\S\n]++)?+"
+    r"|\(\d{1,6}\)[^\S\n]++|（\d{1,6}）[^\S\n]*+)?+"
 )
 _SKIPPED_LINE = r"[^\S\n]*+(?:(?:```|~~~)[^\n]*+|[-=*_]{3,}+[^\S\n]*+)?+"
 _LINE_START = rf"(?:{_SKIPPED_LINE}\n)*+(?:{_SKIPPED_LINE}\Z)?+{_BULLET}"

@@ -23,7 +23,7 @@ MOST_WORDS = 100
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?:@\w+)?")
 _NUMBERED_ID = re.compile(r"[A-Za-z]\w*?(?:_\w*|[0-9]+)", re.ASCII)
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*")
-_NUMBER = re.compile(r"[0-9.x×]+")
+_NUMBER = re.compile(r"[0-9][0-9.x×]*")
 _TAIL = re.compile(r"(?:\.([0-9]{1,6}))?(?:@(\w+))?")
 
 

@@ -14,6 +14,7 @@ from opgraph.errors import ParseError
 from opgraph.ops import find, guess
 from opgraph.text.draft import Draft, Item, Link
 from opgraph.text.findings import Findings
+from opgraph.text.mention import is_kind
 
 _PORT = re.compile(r"(.+)\.([0-9]{1,6})")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -155,7 +156,7 @@ def _refuse_misplaced(draft: Draft, findings: Findings) -> None:
             name = f"{target.text}.{target.port}"
             problem = f"{name} is an output of {target.text!r}; nothing can lead to it"
             _error(findings, target, problem, f'if that is a name of its own: "{name}"')
-            draft.lost.add(target.text)
+            draft.lost.update((source.text, target.text))
         if source.slot is not None:
             problem = f"@{source.slot} is an input of {source.text!r}; nothing can come from it"
             hint = f'if that is a name of its own: "{source.text}@{source.slot}"'
@@ -191,11 +192,19 @@ def _replace_label(item: Item, names: list[str], findings: Findings) -> None:
 
 
 def _name_calls(draft: Draft) -> None:
-    """Give ops without a name one: the op's, with a number from the second on."""
+    """Give ops without a name one: the op's, with a number from the second on.
+
+    A word that a chain repeats is no op but a node if it is mentioned elsewhere; then the chain is
+    a cycle. `ReLU`, which is an op letter for letter, is an op all the same.
+    """
     calls = [item for item in draft.items if item.is_call]
     if not calls:
         return
     taken = {item.text for item in draft.items if not item.is_call}
+    for item in calls:
+        if item.op is None and item.text in taken and not is_kind(item.text):
+            item.is_call = False
+    calls = [item for item in calls if item.is_call]
     numbers: Counter[str] = Counter()
     for item in calls:
         kind = find(item.text)

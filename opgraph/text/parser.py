@@ -68,6 +68,9 @@ class _Parser:
     def read(self) -> Draft:
         while self.lexer.kind != "eof":
             self._next_statement()
+            if len(self.draft.items) > 2 * MOST_LINKS:
+                problem = f"nodes are mentioned more than {2 * MOST_LINKS:,} times"
+                raise ParseError(problem, where=self.source.name)
         return self.draft
 
     def _next_statement(self) -> None:

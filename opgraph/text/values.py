@@ -16,7 +16,7 @@ from opgraph.ops import Op
 from opgraph.text.lexer import OPENERS, Lexer, unquote
 
 DEEPEST = 32
-MOST_ITEMS = 100_000
+MOST_ITEMS = 10_000
 MOST_DIGITS = 400
 
 _CONSTANTS = {

@@ -8,7 +8,7 @@ import pytest
 
 from opgraph.errors import FormatError
 from opgraph.formats import read_config
-from opgraph.graph import Endpoint
+from opgraph.graph import Endpoint, check
 
 
 def refused(config):
@@ -303,6 +303,37 @@ def test_outputs_keep_their_order(make):
         outputs=[("y", 0, 0), ("a", 0, 0)],
     )
     assert read_config(config).sinks == ("y", "a")
+
+
+def nest(make, *, trainable=True, outputs):
+    """A model of two layers that is called twice."""
+    inner = make.functional(
+        make.entry("x", 4),
+        make.layer("q", "Dense", ("x", 0, 0, [4]), units=4),
+        make.layer("r", "Dense", ("x", 0, 0, [4]), units=4),
+        outputs=[("q", 0, 0), ("r", 0, 0)],
+    )
+    twice = make.layer("in", "Functional", ("x", 0, 0, [4]), ("x", 0, 0, [4]), module="keras")
+    twice["config"] = {**inner, "trainable": trainable}
+    return make.functional(make.entry("x", 4), twice, outputs=outputs)
+
+
+def test_a_frozen_model_freezes_its_layers(make):
+    config = nest(make, trainable=False, outputs=[("in", 1, 0)])
+    assert read_config(config)["in/q"].op.trainable is False
+    config = nest(make, outputs=[("in", 1, 0)])
+    assert read_config(config)["in/q"].op.trainable is True
+    assert read_config({**config, "trainable": False})["in/q"].op.trainable is False
+
+
+def test_weights_find_another_owner_when_the_first_call_is_not_read(make):
+    graph = read_config(nest(make, outputs=[("in", 1, 0), ("in", 2, 1)]))
+    assert {node.name: node.shares for node in graph} == {
+        "x": None,
+        "in/q": None,
+        "in@2/r": None,
+    }
+    assert check(graph) == []
 
 
 def test_a_cycle_is_refused(make):

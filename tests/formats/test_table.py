@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -177,7 +178,12 @@ def test_a_zip_bomb_is_read_no_further_than_allowed(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "MOST_BYTES", 1 << 20)
     path = zipped(tmp_path / "m.keras", {"config.json": b" " * (50 << 20)})
     assert path.stat().st_size < 100_000
-    assert refused(path, read_keras_file) == "m.keras: config.json is larger than 1 MiB"
+    tracemalloc.start()
+    try:
+        assert refused(path, read_keras_file) == "m.keras: config.json is larger than 1 MiB"
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_archive_of_very_many_files(tmp_path, monkeypatch):

@@ -185,6 +185,7 @@ CASES: dict[str, list[Case]] = {
         ({"equation": "abc,cd->abd", "output_shape": (None, 5), "bias_axes": "d"}, [(4, 6)]),
         ({"equation": "abc,cde->abde", "output_shape": (None, 2, 3), "bias_axes": "de"}, [(4, 6)]),
         ({"equation": "abc,cde->abde", "output_shape": (4, 2, 3), "bias_axes": "e"}, [(4, 6)]),
+        ({"equation": "abc,cde->abde", "output_shape": (4, 2, 3), "bias_axes": "be"}, [(4, 6)]),
         ({"equation": "abcd,cde->abe", "output_shape": (None, 7), "bias_axes": "e"}, [(4, 6, 5)]),
         ({"equation": "...x,xy->...y", "output_shape": 5, "bias_axes": "y"}, [(4, 6)]),
         ({"equation": "...x,xy->...y", "output_shape": 5}, [(6,)]),
@@ -343,7 +344,13 @@ CASES: dict[str, list[Case]] = {
     + attends(num_heads=[2], key_dim=[4], return_attention_scores=[True], dropout=[0.1])
     + grid([(6, 8)], num_heads=[2], key_dim=[4], use_gate=[True], use_causal_mask=[True, False])
     + grid([(6, 8)], num_heads=[2], key_dim=[4], sliding_window=[2], seed=[3])
-    + grid([(3, 4, 8)], num_heads=[2], key_dim=[4], attention_axes=[None, 1, 2, (1, 2)]),
+    + grid(
+        [(3, 4, 8)],
+        num_heads=[2],
+        key_dim=[4],
+        attention_axes=[None, 1, 2, (1, 2)],
+        return_attention_scores=[False, True],
+    ),
     "GroupedQueryAttention": attends(
         head_dim=[3], num_query_heads=[4], num_key_value_heads=[1, 2, 4], use_bias=[True, False]
     )

@@ -13,6 +13,7 @@ from opgraph.analysis import Analysis
 from opgraph.errors import MissingDependencyError, OpgraphError
 from opgraph.render import dot as engine
 from opgraph.render import draw_svg, to_graphviz
+from opgraph.render.layout import Box, Sketch, Wire
 
 Network = Callable[[str], Analysis]
 
@@ -39,6 +40,18 @@ def test_pygraphviz_lays_out_in_a_child_process(
     assert 'data-node="conv1"' in svg
     assert "C" in svg.split('class="edge" d="')[1].split('"')[0]
     assert "pygraphviz" not in sys.modules
+
+
+def test_dot_draws_downwards_and_sideways() -> None:
+    sketch = Sketch((Box(100, 30),) * 3, (Wire(0, 1), Wire(1, 2)))
+    down = engine.arrange_by_dot(sketch)
+    assert down.corners[0].y < down.corners[1].y < down.corners[2].y
+    right = engine.arrange_by_dot(sketch, "LR")
+    assert right.corners[0].x < right.corners[1].x < right.corners[2].x
+    for line in down.lines:
+        start, end = line.points[0], line.points[-1]
+        assert start.y == pytest.approx(down.corners[line.wire.source].y + 30, abs=1)
+        assert end.y == pytest.approx(down.corners[line.wire.target].y, abs=1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for dot is a script")

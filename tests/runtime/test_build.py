@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -141,6 +142,13 @@ def test_a_shared_layer_is_called_once_for_each_of_its_nodes():
     kernel = built.weight_names["enc_a/kernel"].numpy()
     np.testing.assert_allclose(values[Endpoint("enc_a")][0], kernel.sum(axis=0), rtol=1e-6)
     np.testing.assert_allclose(values[Endpoint("enc_b")][0], np.zeros(3))
+
+
+def test_a_shared_layer_is_made_as_its_owner_says():
+    changed = shared()
+    twin = replace(changed["enc_b"], given={"units": 3, "trainable": False})
+    built = build(changed.with_nodes({"enc_b": twin}))
+    assert built.layers["enc_a"].trainable
 
 
 def test_every_port_can_be_reached():

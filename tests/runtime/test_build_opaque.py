@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from opgraph.analysis import analyze
-from opgraph.errors import BuildError
+from opgraph.errors import AttributeValueError, BuildError
 from opgraph.formats import read_config
-from opgraph.graph import Edge, Node, OpGraph
+from opgraph.graph import Edge, Node, OpGraph, opaque_arguments
 from opgraph.ops import require
 
 keras = pytest.importorskip("keras")
@@ -56,6 +56,38 @@ def test_an_operation_of_keras_is_called_with_its_arguments():
     )
     x = np.arange(8, dtype="float32").reshape(2, 4)
     np.testing.assert_array_equal(build(sliced).model(x), x[:, 1:3])
+
+
+def test_an_index_of_slices_is_a_tuple():
+    piece = {"class_name": "__slice__", "config": {}}
+    call = {"args": [{"$slot": 0}, [piece, 1], [1, 2]], "kwargs": {"more": {"deep": [3]}}}
+    op = opaque("GetItem", call=call)["odd"].op
+    args, keywords = opaque_arguments(op, ["x"], lambda entry: slice(None))
+    assert args == ["x", (slice(None), 1), [1, 2]]
+    assert keywords == {"more": {"deep": [3]}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (3, "settings is an object"),
+        ({"call": 3}, "call is an object"),
+        ({"call": {"args": 3}}, "args is a list"),
+        ({"call": {"kwargs": []}}, "kwargs is an object"),
+        ({"call": {"kwargs": {"a b": 1}}}, "'a b' cannot be the name of an argument"),
+        ({"call": {"args": [{"$slot": 1}]}}, "the call reads slot 1 of 1"),
+        ({"config": 3}, "config is an object"),
+        ({"config": {1: 2}}, "the keys of config are text"),
+        ({"module": 3}, "names of classes are text"),
+    ],
+)
+def test_malformed_settings_are_refused(settings, problem):
+    given = {"class_name": "Dense", "settings": {"config": {"units": 1}}}
+    given["settings"] = {**given["settings"], **settings} if settings != 3 else 3
+    nodes = [Node("x", require("Input"), {"shape": (4,)}), Node("odd", require("Opaque"), given)]
+    with pytest.raises(AttributeValueError) as caught:
+        build(OpGraph(nodes, [Edge("x", "odd", 0)]))
+    assert str(caught.value) == f"odd: not the settings of a Keras layer: {problem}"
 
 
 def test_a_registered_class_is_rebuilt():

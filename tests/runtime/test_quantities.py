@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from opgraph.graph import OpGraph
 from opgraph.record import Array, StepTensors, TensorName, make_tables, output_name
-from opgraph.runtime import Step, build
+from opgraph.runtime import Step, build, statistics
 from opgraph.runtime.optimizer import make_optimizer
 from opgraph.runtime.state import restore_state, state_arrays
+from opgraph.runtime.statistics import reduce_finite
 
 pytestmark = pytest.mark.tf
 slow = pytest.mark.slow
@@ -239,3 +241,29 @@ def test_half_precision_does_not_overflow(stepped: Callable[..., SimpleNamespace
     assert found["big"]["rms"] ** 2 > float(np.finfo(np.float16).max)
     assert found["brain"]["rms"] > 1e29
     assert found["brain"]["nonfinite"] == 0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_widened_before_it_is_squared_and_summed(dtype: str) -> None:
+    exact = np.random.default_rng(0).normal(300, 3, 5000)
+    tensor = tf.cast(tf.constant(exact), dtype)
+    given = tf.cast(tensor, tf.float64).numpy()
+    found = reduce_finite(tensor, ("sum", "sumsq", "min", "max"))
+    assert float(found["sum"]) == pytest.approx(given.sum(), rel=RELATIVE)
+    assert float(found["sumsq"]) == pytest.approx((given**2).sum(), rel=RELATIVE)
+    assert (float(found["min"]), float(found["max"])) == (given.min(), given.max())
+
+
+@pytest.mark.parametrize("limit", [10, 1 << 24])
+def test_counts_are_exact_beyond_what_float32_can_count(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "EXACT_IN_FLOAT32", limit)
+    flags = np.random.default_rng(0).random(1000) < 0.5
+    assert int(statistics.count_true(tf.constant(flags))) == np.count_nonzero(flags)
+
+
+def test_count_of_zeros_is_exact_in_a_very_large_tensor() -> None:
+    size = (1 << 24) + 3
+    found = reduce_finite(tf.zeros((size,), tf.float16), ("zeros", "count"))
+    assert (int(found["zeros"]), int(found["count"])) == (size, size)

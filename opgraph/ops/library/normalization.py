@@ -164,7 +164,7 @@ class LayerScale(Op):
     """Multiply each channel by a learned number that starts small (Touvron et al. 2021)."""
 
     init_values: float = attr(default=1e-6, doc="what the factors start from")
-    projection_dim: int = attr(doc="number of channels", converter=whole)
+    projection_dim: int = attr(doc="number of channels", converter=whole, rule="channels")
 
     flops = each(1)
 

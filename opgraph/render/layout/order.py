@@ -24,28 +24,45 @@ def order_rows(layers: Layers) -> None:
         for link in gap:
             below[link.upper].append(link.lower)
             above[link.lower].append(link.upper)
-    _walk(layers, above, below)
-    best = crossings(layers)
-    if not best:
+    degree = [len(above[e]) + len(below[e]) for e in range(len(layers.ranks))]
+    natural = [element for row in layers.rows for element in row]
+    _walk(layers, above, below, natural)
+    best = _improve(layers, above, below)
+    if not best or len(layers.ranks) > SMALL:
         return
-    best = _sweep(layers, above, below, best)
+    kept = [list(row) for row in layers.rows]
+    for starts in (sorted(natural, key=degree.__getitem__), natural[::-1]):
+        _walk(layers, above, below, starts)
+        found = _improve(layers, above, below)
+        if found < best:
+            best, kept = found, [list(row) for row in layers.rows]
+    layers.rows[:] = kept
+
+
+def _improve(layers: Layers, above: list[list[int]], below: list[list[int]]) -> int:
+    """Sweep and swap; how many crossings are left."""
+    best = crossings(layers)
+    if best:
+        best = _sweep(layers, above, below, best)
     if best and len(layers.ranks) <= SMALL:
-        _swap(layers, above, below)
+        best -= _swap(layers, above, below)
+    return best
 
 
-def _walk(layers: Layers, above: list[list[int]], below: list[list[int]]) -> None:
-    """Order the rows by a depth-first walk from the upper left, downwards before upwards."""
+def _walk(
+    layers: Layers, above: list[list[int]], below: list[list[int]], starts: list[int]
+) -> None:
+    """Order the rows by a depth-first walk, downwards before upwards."""
     visited: dict[int, int] = {}
-    for row in layers.rows:
-        for start in row:
-            stack = [start]
-            while stack:
-                element = stack.pop()
-                if element in visited:
-                    continue
-                visited[element] = len(visited)
-                stack += above[element][::-1]
-                stack += sorted(below[element], reverse=True)
+    for start in starts:
+        stack = [start]
+        while stack:
+            element = stack.pop()
+            if element in visited:
+                continue
+            visited[element] = len(visited)
+            stack += above[element][::-1]
+            stack += sorted(below[element], reverse=True)
     for row in layers.rows:
         row.sort(key=visited.__getitem__)
 
@@ -107,13 +124,16 @@ def _gap_crossings(gap: list[Link], places: list[int]) -> int:
     return found
 
 
-def _swap(layers: Layers, above: list[list[int]], below: list[list[int]]) -> None:
-    """Exchange neighbours in a row while that takes crossings away."""
+def _swap(layers: Layers, above: list[list[int]], below: list[list[int]]) -> int:
+    """Exchange neighbours in a row while that takes crossings away; how many went."""
     places = _positions(layers)
+    total = 0
     for _ in range(SWAP_ROUNDS):
         gained = sum(_swap_row(row, above, below, places) for row in layers.rows)
+        total += gained
         if not gained:
-            return
+            break
+    return total
 
 
 def _swap_row(
