@@ -5,13 +5,25 @@ anything about networks, nor know TensorFlow.
 """
 
 from opgraph.render.columns import TextTable, text_table
-from opgraph.render.draw import draw_scene, draw_svg, to_graphviz
+from opgraph.render.draw import (
+    Direction,
+    EdgeShapes,
+    EngineName,
+    draw_scene,
+    draw_svg,
+    to_graphviz,
+)
 from opgraph.render.op_pages import op_page, ops_table
 from opgraph.render.table import facts_table
+from opgraph.render.theme import ThemeName
 from opgraph.render.wording import count_text, shape_text, si_text
 
 __all__ = [
+    "Direction",
+    "EdgeShapes",
+    "EngineName",
     "TextTable",
+    "ThemeName",
     "count_text",
     "draw_scene",
     "draw_svg",

@@ -48,6 +48,16 @@ class Findings:
         if len(self) >= MOST:
             raise TooManyFindings
 
+    def add_at(self, make: Callable[[], OpgraphError], start: int, end: int) -> None:
+        """Note an error at a stretch of the text."""
+
+        def placed() -> OpgraphError:
+            error = make()
+            error.place = self.place(start, end)
+            return error
+
+        self.add(placed)
+
     def place(self, start: int, end: int) -> Place:
         """The place of a stretch of the text."""
         return Place(self.source, start, end)

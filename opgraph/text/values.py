@@ -32,7 +32,9 @@ _SPELLED = {"True": "true", "False": "false", "None": "none"}
 _INT = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SIZES = re.compile(r"[0-9]{1,9}(?:[x×][0-9]{1,9})+")
-_SETTING = re.compile(r"(?:[\w.]+|\"[^\"\n]*\")[^\S\n]*[=＝](?![>＞])")
+_SETTING = re.compile(
+    r"(?:[\w.]+|\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'|`[^`\n]*`)[^\S\n]*[=＝](?![>＞])"
+)
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

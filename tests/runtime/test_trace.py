@@ -322,4 +322,5 @@ def test_sample_learns_the_digits(tmp_path: Path) -> None:
     record = trace(graph, digits, run_dir=tmp_path, graph_json=GRAPH_JSON, steps=300)
     assert record.info.outcome["test"]["accuracy"] >= 0.95
     assert record.info.outcome["seconds"] < 120
-    assert duckdb.sql(f"SELECT count(*) FROM '{tmp_path}/steps/*.parquet'").fetchone() == (300,)
+    counted = duckdb.sql(f"SELECT count(*) FROM '{tmp_path}/steps/*.parquet'").fetchall()
+    assert counted == [(300,)]
