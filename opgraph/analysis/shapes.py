@@ -85,8 +85,10 @@ def ask(op: Op, inputs: Shapes) -> Result:
     )
 
 
-def _params(op: Op, weights: Mapping[str, Weight]) -> tuple[int, int] | None:
+def _params(op: Op, weights: Mapping[str, Weight] | None) -> tuple[int, int] | None:
     """Elements that training changes and those it does not."""
+    if weights is None:
+        return None
     counts = {True: 0, False: 0}
     for weight in weights.values():
         if weight.size is None:
@@ -131,7 +133,7 @@ def _port_errors(
         return result
     for edge in graph.edges_into(name):
         ports = len(results[edge.source][1].outputs)
-        if ports and edge.port >= ports:
+        if ports and edge.port >= ports and graph[edge.source].kind.category != "opaque":
             numbers = "output 0 only" if ports == 1 else f"outputs 0 to {ports - 1}"
             return result._replace(
                 error=ShapeError(

@@ -80,7 +80,10 @@ def from_keras(model: Any) -> Graph:
             f"a {type(model).__name__} has no configuration to read a graph from",
             hint="hand over a functional or sequential keras.Model",
         ) from None
-    return Graph(read_config(config))
+    graph = read_config(config)
+    if any(node.kind.category == "opaque" for node in graph):
+        graph = _runtime().describe_opaque(graph, model)
+    return Graph(graph)
 
 
 def build(graph: Any, *, seed: int | None = None) -> Any:

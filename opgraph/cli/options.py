@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,7 +56,8 @@ def graph_options(command: Command) -> Command:
 
 def json_option(command: Command) -> Command:
     """The flag `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+    option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    return option(command)
 
 
 def read_graph(file: str, settings: tuple[str, ...]) -> Graph:
@@ -67,7 +69,7 @@ def read_graph(file: str, settings: tuple[str, ...]) -> Graph:
     from opgraph.api import read
 
     if file == "-":
-        text = click.get_text_stream("stdin", encoding="utf-8", errors="replace").read()
+        text = sys.stdin.buffer.read().decode("utf-8-sig", "replace")
         if not text.strip():
             hint = "write at least one edge: a -> b"
             raise ParseError("nothing came from stdin", hint=hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 import tempfile
@@ -21,7 +22,7 @@ def without_startup_talk() -> None:
         return
     os.environ[LEVEL] = "3"
     with contextlib.suppress(ModuleNotFoundError), _kept_back():
-        import opgraph.runtime.build  # noqa: F401
+        importlib.import_module("opgraph.runtime.build")
 
 
 @contextlib.contextmanager

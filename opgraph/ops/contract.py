@@ -157,7 +157,7 @@ class _Checked:
             )
 
     def weights(self, inputs: Sequence[Shape]) -> dict[str, Weight]:
-        return self.op.weights(*inputs)
+        return self.op.weights(*inputs) or {}
 
     def check_flops(self, known: list[Shape]) -> None:
         if any(None in shape for shape in (*self.case.inputs, *known)):

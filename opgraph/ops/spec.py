@@ -223,8 +223,8 @@ class Op:
         """
         raise NotImplementedError(f"{self.kind} does not say its shape")
 
-    def weights(self, *inputs: Any, **named: Any) -> dict[str, Weight]:
-        """The arrays the layer owns, by Keras's names and in Keras's order."""
+    def weights(self, *inputs: Any, **named: Any) -> dict[str, Weight] | None:
+        """The arrays the layer owns, by Keras's names and in Keras's order; None if not known."""
         return {}
 
     def flops(self, *inputs: Any, **named: Any) -> int | None:

@@ -208,7 +208,7 @@ def _weight_names(
             continue
         weights = getattr(layers[name], "weights", ())  # an operation of keras.ops has none
         shapes = [tuple(outputs[end].shape[1:]) for end in graph.inputs(name)]
-        known = list(graph[name].op.weights(*shapes))
+        known = list(graph[name].op.weights(*shapes) or ())
         if len(known) != len(weights):
             known = [_within(layers[name].name, weight.path) for weight in weights]
         named |= {f"{name}/{key}": weight for key, weight in zip(known, weights, strict=True)}

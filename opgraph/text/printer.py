@@ -15,7 +15,7 @@ from opgraph.text.lexer import hidden_character
 from opgraph.text.mention import LONGEST_NAME, is_kind
 from opgraph.text.values import print_settings, quote
 
-_BARE_NAME = re.compile(r"(?!.*(?:--|//))[^\W_]?\w*(?:[./+-]*\w+)*", re.DOTALL)
+_BARE_NAME = re.compile(r"(?!.*(?:--|//))\w+(?:[./+-]+\w+)*", re.DOTALL)
 _PORT_AT_END = re.compile(r".*\.\d+", re.DOTALL)
 _ID = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _LABEL = re.compile(r"[^\W\d_]\w*(?: \w+)*")
@@ -98,7 +98,9 @@ def _labelled(node: Node) -> str:
 
 def _name(name: str) -> str:
     """A name as it is written: bare where that is read back as the same."""
-    if _BARE_NAME.fullmatch(name) and name and not _PORT_AT_END.fullmatch(name):
+    if len(name) > LONGEST_NAME:
+        raise FormatError(f"a name of {len(name):,} characters cannot be written", node=name)
+    if _BARE_NAME.fullmatch(name) and not _PORT_AT_END.fullmatch(name):
         return name
     return _quoted(name)
 
@@ -106,6 +108,4 @@ def _name(name: str) -> str:
 def _quoted(name: str) -> str:
     if hidden := hidden_character(name):
         raise FormatError(f"the name {name!r} contains {hidden}: it cannot be written", node=name)
-    if len(name) > LONGEST_NAME:
-        raise FormatError(f"a name of {len(name):,} characters cannot be written", node=name)
     return quote(name)

@@ -52,7 +52,6 @@ def test_required_attributes_without_rule_are_few():
         "EinsumDense.equation",
         "EinsumDense.output_shape",
         "GaussianNoise.stddev",
-        "LayerScale.projection_dim",
         "Opaque.class_name",
         "Permute.dims",
         "RepeatVector.n",

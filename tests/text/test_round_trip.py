@@ -22,6 +22,7 @@ ODD_NAMES = [
     "source", "target", "Model", "a\u200db", "é", "e\u0301", " a", "a ", "a  b", "\u3000",
     "**", "*", "_", "a_", ".a", "a.", "..", "…", "ﬁ", "１", "a.1.2", "a.b", "😀", "a|b", "<a>",
     "a\\b", "x" * 200, "- a", "1. a", "```", "---", "if", "a'b", "“a”", "a@key", "@", "如下",
+    "a-.b", "a/.b", "a.-b", "a+b", "a./b", "a.+b", "a-/b", "a" * 60 + "!",
 ]  # fmt: skip
 
 words = st.text(max_size=12) | st.sampled_from(ODD_NAMES)

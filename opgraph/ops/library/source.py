@@ -49,8 +49,10 @@ class Opaque(Op):
     def shape(self, *inputs: Shape | None) -> Shape | None:
         return self.output
 
-    def weights(self, *inputs: Shape | None) -> dict[str, Weight]:
-        return {name: Weight(tuple(shape)) for name, shape in (self.arrays or {}).items()}
+    def weights(self, *inputs: Shape | None) -> dict[str, Weight] | None:
+        if self.arrays is None:
+            return None
+        return {name: Weight(tuple(shape)) for name, shape in self.arrays.items()}
 
     def reach(self, *inputs: Shape | None) -> Reach | None:
         return None

@@ -64,8 +64,9 @@ def _inner_layer(inner: Op, keras: Any, common: Mapping[str, Any], prefix: str =
     return inner.layer(keras, **options)
 
 
-def _below(scope: str, arrays: Mapping[str, Weight]) -> dict[str, Weight]:
-    return {f"{scope}/{name}": weight for name, weight in arrays.items()}
+def _below(scope: str, arrays: Mapping[str, Weight] | None) -> dict[str, Weight]:
+    """Weights of an op inside another one; `nested` lets no op in whose weights are not known."""
+    return {f"{scope}/{name}": weight for name, weight in (arrays or {}).items()}
 
 
 @op("bidirectional_rnn", "双向", "双向循环", category="recurrent")
