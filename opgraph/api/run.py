@@ -60,7 +60,7 @@ class Run:
         """The statistics of one kind of site, one row for each step and site.
 
         Args:
-            kind: `step`, `output`, `output_grad`, `weight` or `bn`.
+            kind: `steps`, `output`, `output_grad`, `weight` or `bn`.
             nodes: a glob over node names.
             steps: a step or a range of them; all when left out.
 

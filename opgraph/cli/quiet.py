@@ -22,7 +22,7 @@ def without_startup_talk() -> None:
         return
     os.environ[LEVEL] = "3"
     with contextlib.suppress(ModuleNotFoundError), _kept_back():
-        importlib.import_module("opgraph.runtime.build")
+        importlib.import_module("opgraph.runtime.builder")
 
 
 @contextlib.contextmanager

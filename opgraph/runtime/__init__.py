@@ -1,18 +1,25 @@
 """Everything that trains: the Keras model of a graph, and the measured step.
 
 The only package that imports TensorFlow and Keras; must not know files of other formats, pictures
-or the command line.
+or the command line. Names are resolved when they are first used, so that `runtime.data`, which
+needs neither, can be had without them; hence no module here has the name of a public function.
 """
 
-from opgraph.runtime.build import Built, build, node_names
-from opgraph.runtime.build_live import describe_opaque
-from opgraph.runtime.dryrun import Plan, plan
-from opgraph.runtime.evaluate import Evaluation, Prediction, evaluate, predict, restore
-from opgraph.runtime.objective import Objective, choose_objective
-from opgraph.runtime.recipe import Recipe
-from opgraph.runtime.step import Step
-from opgraph.runtime.trace import Progress, trace
-from opgraph.runtime.training import Training, prepare
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opgraph.runtime.build_live import describe_opaque
+    from opgraph.runtime.builder import Built, build, node_names
+    from opgraph.runtime.dryrun import Plan, plan
+    from opgraph.runtime.evaluation import Evaluation, Prediction, evaluate, predict, restore
+    from opgraph.runtime.objective import Objective, choose_objective
+    from opgraph.runtime.recipe import Recipe
+    from opgraph.runtime.step import Step
+    from opgraph.runtime.tracing import Progress, trace
+    from opgraph.runtime.training import Training, prepare
 
 __all__ = [
     "Built",
@@ -35,3 +42,24 @@ __all__ = [
     "restore",
     "trace",
 ]
+
+_MODULES = {
+    "builder": ("Built", "build", "node_names"),
+    "build_live": ("describe_opaque",),
+    "dryrun": ("Plan", "plan"),
+    "evaluation": ("Evaluation", "Prediction", "evaluate", "predict", "restore"),
+    "objective": ("Objective", "choose_objective"),
+    "recipe": ("Recipe",),
+    "step": ("Step",),
+    "tracing": ("Progress", "trace"),
+    "training": ("Training", "prepare"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from opgraph.errors import TraceError
 from opgraph.graph import Endpoint
-from opgraph.runtime.build import Built
+from opgraph.runtime.builder import Built
 from opgraph.runtime.objective import Objective
 
 Tensor = Any

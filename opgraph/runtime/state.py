@@ -14,7 +14,7 @@ import numpy as np
 
 from opgraph.errors import RunError
 from opgraph.record import Array
-from opgraph.runtime.build import Built
+from opgraph.runtime.builder import Built
 
 
 def state_arrays(built: Built, optimizer: Any | None = None) -> dict[str, Array]:

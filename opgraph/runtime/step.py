@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from opgraph.errors import TraceError
 from opgraph.record import Array, Layout, StepTensors, TensorName, output_name
-from opgraph.runtime.build import Built
+from opgraph.runtime.builder import Built
 from opgraph.runtime.core import Core, CoreTensors, make_core
 from opgraph.runtime.environment import prepare_grappler
 from opgraph.runtime.objective import Objective, choose_objective

@@ -17,7 +17,7 @@ import numpy as np
 from opgraph.errors import TraceError
 from opgraph.graph import OpGraph
 from opgraph.record import Array, Keyframe, Layout
-from opgraph.runtime.build import Built, build
+from opgraph.runtime.builder import Built, build
 from opgraph.runtime.data import Batch, Data, batch_count, batches
 from opgraph.runtime.recipe import Recipe
 from opgraph.runtime.state import state_arrays

@@ -32,3 +32,13 @@ def test_dir_lists_the_public_names():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert set(opgraph.__all__) <= set(result.stdout.split())
+
+
+def test_runtime_names_are_no_modules_either():
+    """Its names are resolved lazily too, so the same trap would be open."""
+    from opgraph import runtime
+
+    modules = {module.name for module in pkgutil.iter_modules(runtime.__path__)}
+    assert not modules & set(runtime.__all__)
+    assert sorted(runtime.__all__) == list(runtime.__all__)
+    assert set(runtime.__all__) == set(runtime._HOME)

@@ -31,6 +31,11 @@ def test_later_settings_win(graph):
     assert [changed[name].given["momentum"] for name in ("bn_1", "bn_2")] == [0.8, 0.9]
 
 
+def test_settings_of_one_node_add_up(graph):
+    changed = override(graph, [("bn_1", "momentum", 0.9), ("bn_*", "epsilon", 0.01)])
+    assert dict(changed["bn_1"].given) == {"momentum": 0.9, "epsilon": 0.01}
+
+
 def test_values_are_converted_and_win_over_inferred_ones(graph):
     changed = override(graph, [("fc", "units", 7.0)])
     assert changed["fc"].op.values()["units"] == 7

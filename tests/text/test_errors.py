@@ -312,6 +312,11 @@ net.txt:1:6  mha: has no input 'que'
    1 │ x -> mha@que: MultiHeadAttention
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^
    its inputs: @query, @value, @key; if it is part of the name: "mha@que\""""),
+    ("x -> relu@3", """\
+net.txt:1:6  relu: has no input '3'
+   1 │ x -> relu@3
+            ^^^^^^
+   its inputs: @x; if it is part of the name: "relu@3\""""),
     ("x -> sub@1: Subtract\ny -> sub@1", """\
 net.txt:2:1  sub: input @1 is taken by 'x' (at net.txt:1:1)
    2 │ y -> sub@1

@@ -43,6 +43,7 @@ def test_time_is_linear_in_the_number_of_nodes():
     assert seconds(large) < 8 * 3 * min(seconds(small) for _ in range(3))
 
 
+@pytest.mark.slow
 def test_a_large_graph():
     graph = parse(resnet(100_000))
     assert len(graph) == 2 + 7 * (100_000 // 7)

@@ -22,7 +22,7 @@ import keras
 from opgraph.errors import OpgraphError, TraceError
 from opgraph.graph import OpGraph
 from opgraph.record import Record, RunInfo, RunWriter, check_free, fingerprint_of, open_run
-from opgraph.runtime.build import Built
+from opgraph.runtime.builder import Built
 from opgraph.runtime.data import Data
 from opgraph.runtime.environment import (
     machine_facts,
@@ -30,7 +30,7 @@ from opgraph.runtime.environment import (
     software_versions,
     thread_settings,
 )
-from opgraph.runtime.evaluate import evaluate
+from opgraph.runtime.evaluation import evaluate
 from opgraph.runtime.recipe import Recipe, Settings
 from opgraph.runtime.training import (
     Measured,

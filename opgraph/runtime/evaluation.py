@@ -16,7 +16,7 @@ import tensorflow as tf
 from opgraph.errors import DataError, TraceError
 from opgraph.graph import OpGraph
 from opgraph.record import Array, open_run
-from opgraph.runtime.build import Built, build
+from opgraph.runtime.builder import Built, build
 from opgraph.runtime.data import Split, in_order
 from opgraph.runtime.environment import prepare_grappler
 from opgraph.runtime.objective import Objective, choose_objective
