@@ -34,11 +34,16 @@ def parse(source: Source | str, name: str | None = None) -> OpGraph:
     findings = Findings(source)
     graph = OpGraph([], [])
     with _collector_paused(), suppress(TooManyFindings):
-        draft = read_draft(source, findings)
-        settle_names(draft, findings)
-        graph = assemble(draft, findings, name or PurePath(source.name).stem or "graph")
+        graph = _read(source, findings, name or PurePath(source.name).stem or "graph")
     findings.raise_all()
     return graph
+
+
+def _read(source: Source, findings: Findings, name: str) -> OpGraph:
+    """All steps; a function of its own, so that the draft is gone before the collector goes on."""
+    draft = read_draft(source, findings)
+    settle_names(draft, findings)
+    return assemble(draft, findings, name)
 
 
 @contextmanager
