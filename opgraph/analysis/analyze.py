@@ -8,6 +8,7 @@ from opgraph.analysis.complete import complete
 from opgraph.analysis.receptive import receptive_field
 from opgraph.analysis.result import Analysis, NodeFacts, ReceptiveField, Sum, Totals
 from opgraph.analysis.shapes import Result, Shapes, infer_shapes
+from opgraph.collector import collector_paused
 from opgraph.graph import Node, OpGraph
 from opgraph.ops import Shape
 
@@ -25,7 +26,11 @@ def analyze(
     Returns:
         The facts; whatever does not fit stands in `errors`, everything else is still there.
     """
-    completed = complete(graph, input_shape, num_classes)
+    with collector_paused():
+        return _analyze(complete(graph, input_shape, num_classes))
+
+
+def _analyze(completed: OpGraph) -> Analysis:
     facts: dict[str, NodeFacts] = {}
     for name, (inputs, result) in infer_shapes(completed).items():
         facts[name] = _node_facts(completed, completed[name], inputs, result, facts)
@@ -83,7 +88,10 @@ def _critical_path(graph: OpGraph, facts: Mapping[str, NodeFacts]) -> tuple[str,
     previous: dict[str, str | None] = {}
     for name, fact in facts.items():
         sources = [end.node for end in graph.inputs(name)]
-        previous[name] = source = max(sources, key=best.__getitem__, default=None)
+        source = (
+            max(sources, key=best.__getitem__) if len(sources) > 1 else next(iter(sources), None)
+        )
+        previous[name] = source
         flops, nodes = best[source] if source is not None else (0, 0)
         best[name] = (flops + (fact.flops or 0), nodes + 1)
     name = max(best, key=best.__getitem__, default=None)

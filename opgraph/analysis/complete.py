@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import networkx as nx
@@ -24,7 +25,7 @@ import networkx as nx
 from opgraph.analysis.shapes import Result, ask
 from opgraph.errors import AttributeValueError
 from opgraph.graph import Inferred, Node, OpGraph
-from opgraph.ops import Attr, Shape
+from opgraph.ops import Attr, Op, Shape
 
 DEFAULT_CLASSES = 10
 FIRST_FILTERS, MOST_FILTERS = 32, 512
@@ -80,28 +81,40 @@ def complete(
         if filled is not node:
             changed[name] = filled
         _advance(walk, filled, inputs)
-    return graph.with_nodes(changed) if changed else graph
+    shared = {node.name: _like_owner(node, graph, changed) for node in graph if node.shares}
+    return graph.with_nodes(changed | shared) if changed or shared else graph
+
+
+def _like_owner(node: Node, graph: OpGraph, changed: dict[str, Node]) -> Node:
+    """A node with the attributes of the one whose weights it uses."""
+    owner = changed.get(name := graph.owner(node.name), graph[name])
+    return replace(node, given={**owner.given, **node.given}, inferred=dict(owner.inferred))
 
 
 def _fill(
     walk: _Walk, node: Node, inputs: tuple[Shape | None, ...], changed: dict[str, Node]
 ) -> Node:
     if node.shares is not None:
-        owner = changed.get(node.shares, walk.graph[node.shares])
-        given = {**owner.given, **node.given}
-        return replace(node, given=given, inferred=dict(owner.inferred))
-    for spec in node.kind.schema().values():
-        if spec.rule is None or spec.name in node.given or spec.name in node.inferred:
+        node = _like_owner(node, walk.graph, changed)  # the owner may come later: then by rule
+    for spec in _ruled(node.kind):
+        if spec.name in node.given or spec.name in node.inferred:
             continue
-        found = RULES[spec.rule](_Gap(walk, node, spec, inputs))
+        found = RULES[spec.rule or ""](_Gap(walk, node, spec, inputs))
         if found is not None:
             node = replace(node, inferred={**node.inferred, spec.name: found})
     return node
 
 
+@cache
+def _ruled(kind: type[Op]) -> list[Attr]:
+    """The attributes of an op that a rule may fill."""
+    return [spec for spec in kind.schema().values() if spec.rule is not None]
+
+
 def _advance(walk: _Walk, node: Node, inputs: tuple[Shape | None, ...]) -> None:
     """Note the node's output shapes and how often the resolution has halved by now."""
-    level = max((walk.levels[end.node] for end in walk.graph.inputs(node.name)), default=0.0)
+    levels = [walk.levels[end.node] for end in walk.graph.inputs(node.name)]
+    level = max(levels, default=0.0)
     result = _answer(node, inputs)
     for port, shape in enumerate(result.outputs):
         walk.shapes[node.name, port] = shape

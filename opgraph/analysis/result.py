@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from opgraph.errors import OpgraphError, raise_all
 from opgraph.graph import Node, OpGraph
@@ -26,8 +27,7 @@ class Sum:
         return f">= {self.value:,}" if self.unknown else f"{self.value:,}"
 
 
-@dataclass(frozen=True, slots=True)
-class ReceptiveField:
+class ReceptiveField(NamedTuple):
     """The part of the input that one output position sees.
 
     Attributes:
@@ -39,8 +39,7 @@ class ReceptiveField:
     stride: tuple[int | Fraction, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
+class NodeFacts(NamedTuple):
     """What is known about one node. None stands for unknown, never for zero.
 
     Attributes:

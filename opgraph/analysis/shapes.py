@@ -14,8 +14,14 @@ Shapes = tuple[Shape | None, ...]
 WEIGHT_BYTES = {"float64": 8, "float16": 2, "bfloat16": 2}
 BYTES = {
     **WEIGHT_BYTES,
-    "int64": 8, "uint64": 8, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
-    "mixed_float16": 2, "mixed_bfloat16": 2,
+    "int64": 8,
+    "uint64": 8,
+    "int16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "bool": 1,
+    "mixed_float16": 2,
+    "mixed_bfloat16": 2,
 }
 
 
@@ -39,13 +45,16 @@ def infer_shapes(graph: OpGraph) -> dict[str, tuple[Shapes, Result]]:
     outputs and no error of its own.
     """
     known: dict[tuple[str, int], Shape | None] = {}
+    port_readers = {edge.target for edge in graph.edges if edge.port}
     results: dict[str, tuple[Shapes, Result]] = {}
     for name in graph.order:
         inputs: Shapes = tuple(known.get(end) for end in graph.inputs(name))
         result = _ask_node(graph, graph[name], inputs)
+        if name in port_readers:
+            result = _port_errors(graph, name, result, results)
         for port, shape in enumerate(result.outputs):
             known[name, port] = shape
-        results[name] = inputs, _port_errors(graph, name, result, results)
+        results[name] = inputs, result
     return results
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import PurePath
 
+from opgraph.collector import collector_paused
 from opgraph.errors import Source
 from opgraph.graph import OpGraph
 from opgraph.text.assemble import assemble
@@ -33,7 +32,7 @@ def parse(source: Source | str, name: str | None = None) -> OpGraph:
         source = Source(name or "graph", source)
     findings = Findings(source)
     graph = OpGraph([], [])
-    with _collector_paused(), suppress(TooManyFindings):
+    with collector_paused(), suppress(TooManyFindings):
         graph = _read(source, findings, name or PurePath(source.name).stem or "graph")
     findings.raise_all()
     return graph
@@ -44,15 +43,3 @@ def _read(source: Source, findings: Findings, name: str) -> OpGraph:
     draft = read_draft(source, findings)
     settle_names(draft, findings)
     return assemble(draft, findings, name)
-
-
-@contextmanager
-def _collector_paused() -> Generator[None]:
-    """Without the cycle collector: a large text makes millions of objects, none of them garbage."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -76,3 +76,15 @@ def test_shared_weights_share_attributes(graph_of):
 def test_completing_twice_changes_nothing(graph_of):
     once = complete(graph_of("image -> conv -> bn -> gap -> fc"))
     assert complete(once) == once
+
+
+def test_shared_weights_share_attributes_whichever_comes_first(graph_of):
+    """`early` is reached before the node that owns its weights."""
+    graph = complete(
+        graph_of(
+            "a: Input(shape=(4,)) -> early -> out: Add\nb: Input(shape=(4,)) -> relu -> late -> out\n"
+            "early = late\nlate: Dense\nout -> fc[units=10]"
+        )
+    )
+    assert graph["late"].op.units == graph["early"].op.units
+    assert not analyze(graph).errors
