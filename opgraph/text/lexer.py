@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Literal
+from typing import Any, Literal
 
 from opgraph.errors import ParseError, Place, Source
 
@@ -90,12 +90,14 @@ class Lexer:
         start: offset of its first character.
         end: offset behind its last character.
         before: offset behind the token before.
+        memory: what readers note about this text for later.
     """
 
-    __slots__ = ("_match", "before", "end", "kind", "source", "start", "text")
+    __slots__ = ("_match", "before", "end", "kind", "memory", "source", "start", "text")
 
     def __init__(self, source: Source, separator: str = "") -> None:
         self.source, self.text = source, source.text
+        self.memory: dict[str, Any] = {}
         self._match = _PATTERNS[separator].match
         self.seek(_START.match(self.text).end() if self.text else 0)  # type: ignore[union-attr]
 

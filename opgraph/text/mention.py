@@ -8,6 +8,7 @@ from opgraph.errors import ParseError, Place
 from opgraph.ops import find
 from opgraph.text.draft import Item, Span
 from opgraph.text.lexer import Lexer, hidden_character, unquote
+from opgraph.text.repeats import read_again, remember
 from opgraph.text.values import (
     Setting,
     closes,
@@ -228,7 +229,9 @@ def is_kind(text: str) -> bool:
 
 def _read_op(lexer: Lexer, item: Item, may_head: bool) -> Item:
     """Read `name: Op(...)`; or find that the words before the colon are a heading."""
-    colon = lexer.place()
+    if not may_head and read_again(lexer, item):
+        return item
+    colon, begin = lexer.place(), lexer.end
     lexer.advance()
     if may_head and lexer.kind in ("newline", "eof", "end"):
         item.words = 0
@@ -252,6 +255,8 @@ def _read_op(lexer: Lexer, item: Item, may_head: bool) -> Item:
     item.op = right.op or Span(right.text, right.start, right.end)
     item.settings = [*(item.settings or []), *(right.settings or [])] or None
     item.end = right.end
+    if right.is_call:
+        remember(lexer, begin, item.op, right.settings)
     return item
 
 
