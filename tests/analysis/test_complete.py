@@ -82,7 +82,8 @@ def test_shared_weights_share_attributes_whichever_comes_first(graph_of):
     """`early` is reached before the node that owns its weights."""
     graph = complete(
         graph_of(
-            "a: Input(shape=(4,)) -> early -> out: Add\nb: Input(shape=(4,)) -> relu -> late -> out\n"
+            "a: Input(shape=(4,)) -> early -> out: Add\n"
+            "b: Input(shape=(4,)) -> relu -> late -> out\n"
             "early = late\nlate: Dense\nout -> fc[units=10]"
         )
     )
