@@ -151,7 +151,10 @@ def _rows(facts: NodeFacts, show: Show, ghost: bool) -> tuple[Row, ...]:
     shape = shape_runs(facts) if show.shapes and not hidden else ()
     second = (Run(label, "label"),) if label else ()
     if quiet:
-        return (head, Row(second, attrs)) if second or attrs else (head,)
+        left = (
+            (*second, *_muted_shape(facts, bool(second))) if show.shapes and not ghost else second
+        )
+        return (head, Row(left, attrs)) if left or attrs else (head,)
     rows = [head]
     if second:
         rows.append(Row(second))
@@ -159,6 +162,12 @@ def _rows(facts: NodeFacts, show: Show, ghost: bool) -> tuple[Row, ...]:
     if show.params and not hidden and facts.weights != {}:
         rows.append(params_row(facts))
     return tuple(rows)
+
+
+def _muted_shape(facts: NodeFacts, is_second: bool) -> tuple[Run, ...]:
+    """The output shapes of a card that should not draw the eye."""
+    text = " ".join(run.text for run in shape_runs(facts))
+    return (Run(f"· {text}" if is_second else text, "label"),)
 
 
 def _attr_rows(shape: tuple[Run, ...], attrs: tuple[Run, ...]) -> list[Row]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from opgraph.cli import main
+from opgraph import ops
+from opgraph.cli import console, main
+from opgraph.ops import registry
 from opgraph.text import parse
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,22 @@ def workplace(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "sample_graphs", tmp_path / "sample_graphs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
+    console.console.cache_clear()
+    yield
+    console.console.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def known_ops():
+    """Examples may add ops of their own; afterwards they are gone."""
+    list(ops.kinds())
+    tables = (registry._BY_KIND, registry._BY_ALIAS)
+    kept = [dict(table) for table in tables]
+    yield
+    for table, before in zip(tables, kept, strict=True):
+        table.clear()
+        table.update(before)
+    ops.guess.cache_clear()
 
 
 @pytest.mark.parametrize("code", blocks("python"))

@@ -68,7 +68,12 @@ def test_weights_that_are_not_trained_are_told_apart(sample: Analysis) -> None:
 def test_a_weightless_op_that_keeps_the_shape_is_one_quiet_line(sample: Analysis) -> None:
     scene = draw_scene(sample)
     relu = node(scene, "relu_1")
-    assert said(relu) == [("relu_1", "quiet"), ("ReLU 激活 1", "label"), ("ReLU", "op")]
+    assert said(relu) == [
+        ("relu_1", "quiet"),
+        ("ReLU 激活 1", "label"),
+        ("· 32×32×32", "label"),
+        ("ReLU", "op"),
+    ]
     heights = {g.data["node"]: g.children[0] for g in groups_of(scene, "node")}
     low, high = heights["relu_1"], heights["conv2d_1"]
     assert isinstance(low, Rect)
