@@ -66,10 +66,10 @@ def value_text(value: Any) -> str:
     """The value of an attribute, as one would say it.
 
     >>> value_text((3, 3)), value_text(1e-3), value_text(True), value_text({"a": 1})
-    ('3×3', '0.001', 'yes', 'a 1')
+    ('3×3', '0.001', 'true', 'a 1')
     """
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return "true" if value else "false"
     if value is None:
         return "none"
     if isinstance(value, float):
