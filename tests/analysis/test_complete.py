@@ -89,3 +89,17 @@ def test_shared_weights_share_attributes_whichever_comes_first(graph_of):
     )
     assert graph["late"].op.units == graph["early"].op.units
     assert not analyze(graph).errors
+
+
+def test_concatenation_asks_for_no_equal_channels(graph_of):
+    graph = complete(
+        graph_of("x: Input(shape=(8,8,24)) -> relu -> conv -> concat\nrelu -> concat\n"
+                 "concat: Concatenate")
+    )  # fmt: skip
+    assert graph["conv"].op.filters == 32
+
+
+@pytest.mark.parametrize("edge", ["lstm_1.1 -> lstm_2", "lstm_1.1 -> lstm_2@1\nrows -> lstm_2"])
+def test_a_state_that_is_read_asks_for_no_sequence(graph_of, edge):
+    graph = complete(graph_of(f"rows -> lstm_1[return_state=true]\n{edge}\nlstm_2 -> dense"))
+    assert "return_sequences" not in graph["lstm_1"].inferred
