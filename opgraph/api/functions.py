@@ -164,7 +164,8 @@ def trace(
     """Train a graph and measure every node at every step.
 
     Args:
-        graph: a `Graph`, or whatever `read` takes.
+        graph: a `Graph`, or whatever `read` takes. A Keras model is taken as a graph: it is built
+            anew, with initial weights of its own.
         data: `digits`, a Keras dataset's name, an `.npz`, a CSV file, a folder of images,
             `synthetic:<kind>`, or a `Data`.
         output: the run directory to make.
