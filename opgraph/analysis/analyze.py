@@ -47,7 +47,7 @@ def _analyze(completed: OpGraph) -> Analysis:
 def _node_facts(
     graph: OpGraph, node: Node, inputs: Shapes, result: Result, before: Mapping[str, NodeFacts]
 ) -> NodeFacts:
-    sources = [before[end.node] for end in graph.inputs(node.name)]
+    sources = [before[end[0]] for end in graph.reads[node.name]]
     shared = node.shares is not None and result.params is not None
     fields = [source.receptive_field for source in sources] or [ReceptiveField()]
     return NodeFacts(
@@ -86,8 +86,9 @@ def _critical_path(graph: OpGraph, facts: Mapping[str, NodeFacts]) -> tuple[str,
     """The path with the most operations; where they are equal, the one with the most nodes."""
     best: dict[str, tuple[int, int]] = {}
     previous: dict[str, str | None] = {}
+    reads = graph.reads
     for name, fact in facts.items():
-        sources = [end.node for end in graph.inputs(name)]
+        sources = [end[0] for end in reads[name]]
         source = (
             max(sources, key=best.__getitem__) if len(sources) > 1 else next(iter(sources), None)
         )

@@ -24,7 +24,7 @@ import networkx as nx
 
 from opgraph.analysis.shapes import Result, ask
 from opgraph.errors import AttributeValueError
-from opgraph.graph import Inferred, Node, OpGraph
+from opgraph.graph import Endpoint, Inferred, Node, OpGraph
 from opgraph.ops import Attr, Op, Shape
 
 DEFAULT_CLASSES = 10
@@ -74,13 +74,14 @@ def complete(
     """
     walk = _Walk(graph, input_shape, num_classes, {}, {})
     changed: dict[str, Node] = {}
+    shapes, reads, nodes = walk.shapes, graph.reads, graph.nodes
     for name in graph.order:
-        node = graph[name]
-        inputs = tuple(walk.shapes.get(end) for end in graph.inputs(name))
+        node, ends = nodes[name], reads[name]
+        inputs = tuple([shapes.get(end) for end in ends])
         filled = _fill(walk, node, inputs, changed)
         if filled is not node:
             changed[name] = filled
-        _advance(walk, filled, inputs)
+        _advance(walk, filled, ends, inputs)
     shared = {node.name: _like_owner(node, graph, changed) for node in graph if node.shares}
     return graph.with_nodes(changed | shared) if changed or shared else graph
 
@@ -111,10 +112,11 @@ def _ruled(kind: type[Op]) -> list[Attr]:
     return [spec for spec in kind.schema().values() if spec.rule is not None]
 
 
-def _advance(walk: _Walk, node: Node, inputs: tuple[Shape | None, ...]) -> None:
+def _advance(
+    walk: _Walk, node: Node, ends: tuple[Endpoint, ...], inputs: tuple[Shape | None, ...]
+) -> None:
     """Note the node's output shapes and how often the resolution has halved by now."""
-    levels = [walk.levels[end.node] for end in walk.graph.inputs(node.name)]
-    level = max(levels, default=0.0)
+    level = max([walk.levels[end[0]] for end in ends], default=0.0)
     result = _answer(node, inputs)
     for port, shape in enumerate(result.outputs):
         walk.shapes[node.name, port] = shape

@@ -47,9 +47,10 @@ def infer_shapes(graph: OpGraph) -> dict[str, tuple[Shapes, Result]]:
     known: dict[tuple[str, int], Shape | None] = {}
     port_readers = {edge.target for edge in graph.edges if edge.port}
     results: dict[str, tuple[Shapes, Result]] = {}
+    reads, nodes = graph.reads, graph.nodes
     for name in graph.order:
-        inputs: Shapes = tuple(known.get(end) for end in graph.inputs(name))
-        result = _ask_node(graph, graph[name], inputs)
+        inputs: Shapes = tuple([known.get(end) for end in reads[name]])
+        result = _ask_node(graph, nodes[name], inputs)
         if name in port_readers:
             result = _port_errors(graph, name, result, results)
         for port, shape in enumerate(result.outputs):

@@ -186,6 +186,11 @@ class OpGraph:
         """Edges out of a node, in the order of their targets and then by slot."""
         return self._wiring.out[name]
 
+    @property
+    def reads(self) -> Mapping[str, tuple[Endpoint, ...]]:
+        """What each node reads, by slot."""
+        return self._wiring.ends
+
     def inputs(self, name: str) -> tuple[Endpoint, ...]:
         """What a node reads, by slot."""
         return self._wiring.ends[name]
