@@ -32,7 +32,7 @@ def blocks(kind: str, *, needs_tf: bool = False) -> list:
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
+def own_folder(tmp_path, monkeypatch):
     """A folder of its own, with the sample graphs where the docs expect them."""
     shutil.copytree(ROOT / "sample_graphs", tmp_path / "sample_graphs")
     monkeypatch.chdir(tmp_path)
