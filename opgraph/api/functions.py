@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from opgraph.api.extras import needed_for
 from opgraph.api.graph import Graph
 from opgraph.api.run import Run
-from opgraph.errors import FormatError, MissingDependencyError
+from opgraph.errors import FormatError
 
 if TYPE_CHECKING:
     from opgraph.analysis import Analysis
@@ -329,12 +330,6 @@ def _runtime() -> Any:
     """The package that trains, or one line that says what to install."""
     from opgraph import runtime
 
-    try:
-        _ = runtime.build
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("tensorflow", "keras"):
-            raise
-        raise MissingDependencyError(
-            "training needs TensorFlow, which is not installed: pip install 'opgraph[train]'"
-        ) from None
+    with needed_for("training"):
+        _ = runtime.build, runtime.trace
     return runtime

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from opgraph.api.extras import needed_for
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -32,7 +34,8 @@ class Run:
     @cached_property
     def record(self) -> Record:
         """What reads the files of the run."""
-        from opgraph.record import open_run
+        with needed_for("reading a run"):
+            from opgraph.record import open_run
 
         return open_run(self.path)
 

@@ -17,6 +17,7 @@ class Blocker:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Blocker())
 """
+BARE = BLOCKER.replace('"keras"', '"keras", "pyarrow", "safetensors", "sklearn", "PIL", "pandas"')
 
 
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -82,3 +83,18 @@ def test_a_missing_tensorflow_is_one_line(tmp_path):
         "error: training needs TensorFlow, which is not installed: pip install 'opgraph[train]'"
     )
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["evaluate", "runs/x"], ["predict", "runs/x", "y.png"], ["trace", str(SAMPLES / "cnn.txt")]],
+    ids=lambda arguments: arguments[0],
+)
+def test_with_nothing_but_the_core_installed_every_command_answers_in_one_line(arguments, tmp_path):
+    code = f"{BARE}\nimport os; os.chdir({str(tmp_path)!r})"
+    result = run(f"{code}\nfrom opgraph.cli import main; sys.exit(main({arguments!r}))")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.rstrip().endswith("which is not installed: pip install 'opgraph[train]'")
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
