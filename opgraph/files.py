@@ -1,56 +1,66 @@
 """Writing files so that a reader sees the old content or the new, never half of it.
 
 The content goes to a temporary name in the same folder, is flushed to disk, and then takes the
-place of the old file in one move. Knows nothing of what is written.
+place of the old file in one move, which is flushed too. Knows nothing of what is written.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 
-from opgraph.errors import FormatError
+from opgraph.errors import FormatError, OpgraphError
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text as UTF-8 with its line ends as they are, atomically.
+def write_atomic(
+    path: Path, write: Callable[[Path], object], error: type[OpgraphError] = FormatError
+) -> None:
+    """Let `write` make a file under a temporary name; then flush it and give it its name.
+
+    Missing folders are made. Should anything fail, the temporary file is removed and what stood
+    under the name stays.
+
+    Args:
+        path: the file to make or to replace.
+        write: makes a new file of the name it is handed.
+        error: what a full disk, a read-only folder or the like is raised as.
 
     Raises:
-        FormatError: the folder or the file cannot be written.
+        OpgraphError: of the type `error`; the file cannot be written.
     """
-    write_bytes(path, text.encode("utf-8", "surrogatepass"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes, atomically; missing folders are made.
-
-    Raises:
-        FormatError: the folder or the file cannot be written.
-    """
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
-    except OSError as error:
-        raise FormatError(f"cannot be written: {error.strerror}", where=str(path)) from None
+        try:
+            write(temporary)
+            flush(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        flush(path.parent)
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise error(f"cannot be written: {reason}", where=str(path)) from None
 
 
-def _replace(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+def write_text(path: Path, text: str, error: type[OpgraphError] = FormatError) -> None:
+    """Write a text as UTF-8 with its line ends as they are; see `write_atomic`."""
+    write_bytes(path, text.encode("utf-8", "surrogatepass"), error)
+
+
+def write_bytes(path: Path, content: bytes, error: type[OpgraphError] = FormatError) -> None:
+    """Write bytes; see `write_atomic`."""
+    write_atomic(path, lambda temporary: temporary.write_bytes(content), error)
+
+
+def flush(path: Path) -> None:
+    """Have the system write a file, or the entries of a folder, to the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder, and renames are durable there.
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    """The mask of the process; it can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

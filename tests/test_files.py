@@ -54,3 +54,17 @@ def test_permissions_are_those_of_any_new_file(tmp_path):
     plain.touch()
     write_text(tmp_path / "ours", "x")
     assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_the_file_is_flushed_before_its_move_and_the_folder_after(tmp_path, monkeypatch):
+    """After a power cut a name must not stand for a file whose content never reached the disk."""
+    seen = []
+    flush = files.flush
+
+    def noted(path):
+        seen.append((path.is_dir(), (tmp_path / "x").exists()))
+        flush(path)
+
+    monkeypatch.setattr(files, "flush", noted)
+    write_text(tmp_path / "x", "new")
+    assert seen == [(False, False), (True, True)]

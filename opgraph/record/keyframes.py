@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from opgraph.errors import RunError
-from opgraph.record.atomic import write_atomic
+from opgraph.files import write_atomic
 from opgraph.record.quantities import Array
 from opgraph.record.schema import KEYFRAMES, SCHEMA_VERSION
 
@@ -65,7 +65,7 @@ def write_keyframe(run: Path, keyframe: Keyframe) -> Path:
         "foreign": foreign,
     }
     metadata = {"opgraph": json.dumps(facts)}
-    write_atomic(path, lambda temporary: save_file(arrays, temporary, metadata))
+    write_atomic(path, lambda temporary: save_file(arrays, temporary, metadata), RunError)
     return path
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from opgraph.errors import RunError
-from opgraph.record.atomic import write_atomic, write_text
+from opgraph.files import write_atomic, write_text
 from opgraph.record.keyframes import Keyframe, write_keyframe
 from opgraph.record.layout import Layout
 from opgraph.record.quantities import KINDS, Array
@@ -64,9 +64,9 @@ class RunWriter:
         self._parts = 0
         check_free(path, overwrite=overwrite)
         _make_free(path)
-        write_text(path / GRAPH_FILE, dump_json(graph))
+        write_text(path / GRAPH_FILE, dump_json(graph), RunError)
         _write_table(path / SITES_FILE, sites_table(layout))
-        write_text(path / RUN_FILE, dump_json(info.as_dict()))
+        write_text(path / RUN_FILE, dump_json(info.as_dict()), RunError)
 
     def add(self, packed: Array, host: Mapping[str, Any]) -> None:
         """Take the numbers of one step.
@@ -103,7 +103,7 @@ class RunWriter:
         """Write the last part, and how it ended."""
         self.flush()
         self.info = info
-        write_text(self.path / RUN_FILE, dump_json(info.as_dict()))
+        write_text(self.path / RUN_FILE, dump_json(info.as_dict()), RunError)
 
 
 def check_free(path: Path, *, overwrite: bool = False) -> None:
@@ -155,4 +155,7 @@ def _clear(path: Path) -> None:
 
 
 def _write_table(path: Path, table: Any) -> None:
-    write_atomic(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+    def write(temporary: Path) -> None:
+        pq.write_table(table, temporary, compression="zstd")
+
+    write_atomic(path, write, RunError)

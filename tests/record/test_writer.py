@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from opgraph import files
 from opgraph.errors import RunError
 from opgraph.record import Keyframe, check_free, open_run
-from opgraph.record import atomic as atomic_module
 
 
 def test_directory_holds_parts_keyframes_and_descriptions(finished: Path) -> None:
@@ -112,7 +112,7 @@ def test_full_disk_leaves_what_was_there_and_says_so(
     def full(_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(atomic_module, "flush", full)
+    monkeypatch.setattr(files, "flush", full)
     writer.add(making.packed(making.layout, 3), making.host(3))
     with pytest.raises(RunError) as caught:
         writer.flush()
