@@ -7,11 +7,14 @@ place of the old file in one move, which is flushed too. Knows nothing of what i
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from opgraph.errors import FormatError, OpgraphError
+
+_TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{8}\.tmp")
 
 
 def write_atomic(
@@ -53,6 +56,15 @@ def write_text(path: Path, text: str, error: type[OpgraphError] = FormatError) -
 def write_bytes(path: Path, content: bytes, error: type[OpgraphError] = FormatError) -> None:
     """Write bytes; see `write_atomic`."""
     write_atomic(path, lambda temporary: temporary.write_bytes(content), error)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one that `write_atomic` makes: left behind if the process was killed.
+
+    >>> is_temporary(".run.json.0f3a9c21.tmp"), is_temporary("run.json")
+    (True, False)
+    """
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def flush(path: Path) -> None:

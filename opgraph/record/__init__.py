@@ -3,12 +3,29 @@
 Needs NumPy, pyarrow and safetensors; must not know TensorFlow, or how a step is computed.
 """
 
+from opgraph.record.best import read_best, write_best
+from opgraph.record.damage import Damage, find_damage
+from opgraph.record.directory import check_free
+from opgraph.record.histogram import BINS, bin_edges, bin_label, count_bins, describe_bins
 from opgraph.record.keyframes import Keyframe
-from opgraph.record.layout import Entry, Layout, Site
+from opgraph.record.layout import (
+    DROPOUT,
+    NORM,
+    TENSOR,
+    Block,
+    Layout,
+    Site,
+    prefixed,
+)
+from opgraph.record.listing import RunSummary, drop_keyframes, list_runs, remove_run
+from opgraph.record.measure import PRESETS, Measure, Schedule, measure_from, parse_measure
 from opgraph.record.quantities import (
+    BN_MOMENTS,
+    CHANNEL_MOMENTS,
     KINDS,
-    MOMENTS,
     QUANTITIES,
+    TENSOR_MOMENTS,
+    WEIGHT_PARTS,
     Array,
     Quantity,
     SiteKind,
@@ -16,32 +33,64 @@ from opgraph.record.quantities import (
 )
 from opgraph.record.reader import Record, open_run
 from opgraph.record.schema import SCHEMA_VERSION, RunInfo, Status, fingerprint_of
-from opgraph.record.tables import make_tables
+from opgraph.record.survey import SITE_COLUMNS, Survey
+from opgraph.record.tables import STEPS, StepRow, make_tables
 from opgraph.record.tensors import StepTensors, TensorName, output_name
-from opgraph.record.writer import RunWriter, check_free
+from opgraph.record.thinning import KeyframePolicy
+from opgraph.record.writer import RunWriter
 
 __all__ = [
+    "BINS",
+    "BN_MOMENTS",
+    "CHANNEL_MOMENTS",
+    "DROPOUT",
     "KINDS",
-    "MOMENTS",
+    "NORM",
+    "PRESETS",
     "QUANTITIES",
     "SCHEMA_VERSION",
+    "SITE_COLUMNS",
+    "STEPS",
+    "TENSOR",
+    "TENSOR_MOMENTS",
+    "WEIGHT_PARTS",
     "Array",
-    "Entry",
+    "Block",
+    "Damage",
     "Keyframe",
+    "KeyframePolicy",
     "Layout",
+    "Measure",
     "Quantity",
     "Record",
     "RunInfo",
+    "RunSummary",
     "RunWriter",
+    "Schedule",
     "Site",
     "SiteKind",
     "Status",
+    "StepRow",
     "StepTensors",
+    "Survey",
     "TensorName",
+    "bin_edges",
+    "bin_label",
     "check_free",
+    "count_bins",
+    "describe_bins",
+    "drop_keyframes",
+    "find_damage",
     "fingerprint_of",
+    "list_runs",
     "make_tables",
+    "measure_from",
     "open_run",
     "output_name",
+    "parse_measure",
+    "prefixed",
     "quantities",
+    "read_best",
+    "remove_run",
+    "write_best",
 ]

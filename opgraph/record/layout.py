@@ -1,29 +1,23 @@
 """Where each moment of each site stands in the packed vector of a step.
 
-A compiled step hands over one vector. `Layout` is made once, from the sites; the step packs by it
-and the record unpacks by it. Owns that map and nothing else: no TensorFlow, no files.
+A compiled step hands over one vector. Whoever packs it says in a `Layout` where the numbers of each
+site stand; the record unpacks by it. Owns sites and that map; no TensorFlow, no files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
-from opgraph.record.quantities import MOMENTS, Array, SiteKind
-
-COUNTS = frozenset(
-    ["count", "nonfinite", "zeros", "correct", "predictions"]
-    + [f"{what}_nonfinite" for what in ("value", "grad", "update")]
-)
+from opgraph.record.quantities import TENSOR_MOMENTS, Array, SiteKind
 
 
 @dataclass(frozen=True)
 class Site:
-    """A place in the network where something is measured at every step.
+    """A place in the network where something is measured.
 
     Every call of a shared layer is a node of its own, so node and port (or weight) say it all.
 
@@ -31,97 +25,156 @@ class Site:
         kind: what is measured there.
         node: name of the node.
         port: number of the output, for outputs and their gradients.
-        weight: name of the weight, for weights.
+        weight: name of the weight, for weights and the optimizer's slots.
+        slot: name of the optimizer's slot, for slots.
         shape: without the batch for outputs, whole for weights; None for an unknown dimension.
         dtype: type of its numbers.
-        connected: False where the loss does not depend on it, so that it has no gradient.
+        connected: False where the loss does not depend on it, so that it has no gradient; and for
+            a batch normalisation that takes its moving statistics as they are.
+        momentum: of a batch normalisation.
+        calls: how often a step updates the moving statistics of a batch normalisation.
     """
 
     kind: SiteKind
     node: str
     port: int = 0
     weight: str = ""
+    slot: str = ""
     shape: tuple[int | None, ...] = ()
     dtype: str = "float32"
     connected: bool = True
+    momentum: float | None = None
+    calls: int = 1
+
+
+@dataclass(frozen=True)
+class Block:
+    """Moments that stand side by side, each `width` numbers wide.
+
+    Attributes:
+        names: of the moments, in order.
+        width: numbers that a moment has: 1, or channels, or bins.
+    """
+
+    names: tuple[str, ...]
+    width: int = 1
 
     @property
-    def moments(self) -> tuple[str, ...]:
-        """What is measured here; nothing about a gradient that does not exist."""
-        names = MOMENTS[self.kind]
-        if self.connected:
-            return names
-        return tuple(name for name in names if self.kind == "weight" and "grad" not in name)
+    def size(self) -> int:
+        """Length of the block."""
+        return len(self.names) * self.width
 
 
-class Entry(NamedTuple):
-    """One moment of one site, and where it stands: `size` numbers from `start` on."""
+TENSOR = Block(TENSOR_MOMENTS)
+NORM = Block(("sumsq",))
+DROPOUT = Block(("kept", "drawn"))
 
-    site: Site
-    moment: str
-    start: int
-    size: int
+
+def prefixed(names: Iterable[str], moments: Iterable[str] = TENSOR_MOMENTS) -> Block:
+    """The moments of several tensors, each called after the tensor.
+
+    >>> prefixed(["value", "update"], ["sumsq"]).names
+    ('value_sumsq', 'update_sumsq')
+    """
+    known = tuple(moments)
+    return Block(tuple(f"{name}_{moment}" for name in names for moment in known))
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The order of all moments of all sites in the packed vector.
+    """Where the blocks of all sites begin in the packed vector.
 
-    Floating-point moments come first, then counts, then the vectors of batch normalisation, so that
-    equal types lie side by side and are packed together.
+    Several sites may share numbers: a reshaped output is the same numbers as its source.
 
-    >>> layout = Layout((Site("output_grad", "x", connected=False), Site("steps", "")))
-    >>> [(entry.moment, entry.start) for entry in layout.entries][:2], layout.size
-    ([('loss', 0), ('regularization', 1)], 5)
+    Attributes:
+        blocks: site, block, and where it starts.
+        size: length of the packed vector.
+
+    >>> layout = Layout(((Site("output", "x"), TENSOR, 0), (Site("output", "y"), TENSOR, 0)), 8)
+    >>> layout.start(layout.sites[1], "max")
+    7
     """
 
-    sites: tuple[Site, ...]
+    blocks: tuple[tuple[Site, Block, int], ...]
+    size: int
 
     @cached_property
-    def entries(self) -> tuple[Entry, ...]:
-        """All moments in packed order."""
-        wanted = [(site, name) for site in self.sites for name in site.moments]
-        wanted.sort(key=lambda item: (item[0].kind == "bn", item[1] in COUNTS))
-        start, found = 0, list[Entry]()
-        for site, name in wanted:
-            size = _width(site)
-            found.append(Entry(site, name, start, size))
-            start += size
-        return tuple(found)
-
-    @property
-    def size(self) -> int:
-        """Length of the packed vector."""
-        return self.entries[-1].start + self.entries[-1].size if self.entries else 0
+    def sites(self) -> tuple[Site, ...]:
+        """All sites, each once."""
+        return tuple(dict.fromkeys(site for site, _, _ in self.blocks))
 
     def of(self, kind: SiteKind) -> tuple[Site, ...]:
         """The sites of one kind."""
         return tuple(site for site in self.sites if site.kind == kind)
 
-    @cached_property
-    def _starts(self) -> Mapping[tuple[Site, str], int]:
-        return {(entry.site, entry.moment): entry.start for entry in self.entries}
+    def start(self, site: Site, moment: str) -> int | None:
+        """Where a moment stands; None if it was not packed."""
+        found = self._places.get((site, moment))
+        return None if found is None else found[0]
 
-    def scalars(self, kind: SiteKind, packed: Array) -> dict[str, Array]:
-        """Moments of all sites of a kind: arrays (steps, sites) from packed rows (steps, size).
+    def starts_of(self, ending: str) -> list[int]:
+        """Where the moments stand whose names end so, each place once."""
+        places = [s for (_, name), (s, _) in self._places.items() if name.endswith(ending)]
+        return sorted(set(places))
 
-        A moment that a site does not have is NaN.
+    def has(self, site: Site, moment: str) -> bool:
+        """Whether a moment of a site was packed."""
+        return (site, moment) in self._places
+
+    def scalars(self, sites: Iterable[Site], name: str, packed: Array) -> Array:
+        """One moment of some sites: an array (steps, sites) from packed rows (steps, size).
+
+        It is NaN where it was not packed.
         """
-        sites = self.of(kind)
-        found: dict[str, Array] = {}
-        for name in MOMENTS[kind]:
-            starts = [self._starts.get((site, name), -1) for site in sites]
-            values = packed[:, starts].astype(np.float64)
-            values[:, [start < 0 for start in starts]] = np.nan
-            found[name] = values
-        return found
+        starts = [self._places.get((site, name), (-1, 1))[0] for site in sites]
+        if not starts:
+            return np.zeros((len(packed), 0))
+        values = packed[:, starts].astype(np.float64)
+        values[:, [start < 0 for start in starts]] = np.nan
+        return values
 
-    def vectors(self, site: Site, packed: Array) -> dict[str, Array]:
-        """Vector moments of one site: arrays (steps, channels)."""
-        width = _width(site)
-        starts = {name: self._starts[site, name] for name in site.moments}
-        return {name: packed[:, start : start + width] for name, start in starts.items()}
+    def vector(self, site: Site, name: str, packed: Array) -> Array | None:
+        """One moment of one site that has several numbers: (steps, width); None if not packed."""
+        found = self._places.get((site, name))
+        if found is None:
+            return None
+        start, width = found
+        return packed[:, start : start + width]
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[Site, str], tuple[int, int]]:
+        return {
+            (site, name): (start + number * block.width, block.width)
+            for site, block, start in self.blocks
+            for number, name in enumerate(block.names)
+        }
+
+    def joined(self, other: Layout) -> Layout:
+        """The layout of two packed vectors, one behind the other."""
+        moved = tuple((site, block, start + self.size) for site, block, start in other.blocks)
+        return Layout((*self.blocks, *moved), self.size + other.size)
+
+    def combine(self, rows: Array) -> Array:
+        """The vector of a step from those of its micro-batches (parts, size).
+
+        Counts and sums add up, extremes are those of all parts, a moving statistic is the first one
+        before and the last one after the step; the batch statistics are averaged.
+        """
+        result = rows.sum(axis=0)
+        for (_, name), (start, width) in self._places.items():
+            if name in _RULES:
+                place = slice(start, start + width)
+                result[place] = _RULES[name](rows[:, place])
+        return result
 
 
-def _width(site: Site) -> int:
-    return int(site.shape[0] or 0) if site.kind == "bn" else 1
+_RULES: Mapping[str, Callable[[Array], Array]] = {
+    "min": lambda rows: np.fmin.reduce(rows, axis=0),
+    "max": lambda rows: np.fmax.reduce(rows, axis=0),
+    "batch_mean": lambda rows: rows.mean(axis=0),
+    "batch_variance": lambda rows: rows.mean(axis=0),
+    "moving_mean_before": lambda rows: rows[0],
+    "moving_variance_before": lambda rows: rows[0],
+    "moving_mean": lambda rows: rows[-1],
+    "moving_variance": lambda rows: rows[-1],
+}

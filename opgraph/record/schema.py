@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from opgraph.errors import RunError
 from opgraph.record.quantities import KINDS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+MOST_JSON_BYTES = 256 << 20
 RUN_FILE = "run.json"
 GRAPH_FILE = "graph.json"
 SITES_FILE = "sites.parquet"
 KEYFRAMES = "keyframes"
-ENTRIES = (*KINDS, KEYFRAMES, GRAPH_FILE, SITES_FILE, RUN_FILE)
+BEST = "best"
+# Folders that hold files of a run; a link among them is not followed by what removes files.
+FOLDERS = (*KINDS, KEYFRAMES, f"{BEST}/{KEYFRAMES}")
+# What a run begins with; a process that is killed here leaves these and no run.json.
+BEGINNING = (GRAPH_FILE, SITES_FILE)
+ENTRIES = (*KINDS, KEYFRAMES, BEST, GRAPH_FILE, SITES_FILE, RUN_FILE)
 
 Status = Literal["running", "finished", "interrupted", "failed"]
+# What runs of schema 1 do not say: they measured a fixed set, with TensorFlow's own reductions.
+ADDED_IN_2 = ("measure", "statistics", "replayable", "replayable_reason", "resumptions")
+MAPPINGS = ("config", "data", "versions", "machine", "threads", "flags", "outcome", "measure")
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class RunInfo:
 
     Attributes:
         config: what was asked for: steps, batch size, optimizer with all arguments, schedule, loss.
-        command: the command that makes the run again; empty when made from Python.
+        command: the words of the command that makes the run again; empty when made from Python.
         graph_fingerprint: hash of `graph.json`.
         data: where the data come from, class names, what was done to the numbers, fingerprint.
         seed: of weights, dropout and data order.
@@ -45,11 +54,17 @@ class RunInfo:
         status: `running` until the end is written; a killed run stays so.
         outcome: steps done, test accuracy, what went wrong; filled in at the end.
         created: when, in UTC.
+        measure: preset, quantities with their schedules, globs of sites; empty for the fixed set of
+            schema 1.
+        statistics: what computed them: `kernel` (opgraph's own) or `tensorflow`.
+        replayable: whether any step can be computed again from a keyframe.
+        replayable_reason: why not.
+        resumptions: when the run was taken up again: `when`, `from_step`, `last_step`, `versions`.
         schema: version of the directory's form.
     """
 
     config: Mapping[str, Any]
-    command: str
+    command: str | Sequence[str]
     graph_fingerprint: str
     data: Mapping[str, Any]
     seed: int
@@ -62,6 +77,11 @@ class RunInfo:
     status: Status = "running"
     outcome: Mapping[str, Any] = field(default_factory=dict[str, Any])
     created: str = ""
+    measure: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    statistics: str = "tensorflow"
+    replayable: bool = True
+    replayable_reason: str = ""
+    resumptions: tuple[Mapping[str, Any], ...] = ()
     schema: int = SCHEMA_VERSION
 
     def ended(self, status: Status, **outcome: Any) -> RunInfo:
@@ -82,21 +102,42 @@ def read_info(path: Path) -> RunInfo:
     """
     data = read_json(path / RUN_FILE, "no run is recorded here")
     version = data.pop("opgraph_run", None)
+    where = str(path / RUN_FILE)
     if version is None:
-        raise RunError("is not a run of opgraph", where=str(path / RUN_FILE))
-    if version != SCHEMA_VERSION:
+        raise RunError("is not a run of opgraph", where=where)
+    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
         raise RunError(
-            f"the run is of schema version {version!r}; this opgraph reads {SCHEMA_VERSION}",
+            f"the run is of schema version {version!r}; this opgraph reads 1 to {SCHEMA_VERSION}",
             where=str(path),
-            hint="read it with the opgraph that made it, or train again",
+            hint="read it with the opgraph that made it, or a newer one",
         )
-    names = {item.name for item in fields(RunInfo)} - {"schema"}
-    missing = sorted(names - data.keys())
+    values = _known_values(data, version, where)
+    values["batch_signature"] = tuple(values["batch_signature"])
+    values["resumptions"] = tuple(values["resumptions"])
+    return RunInfo(**values, schema=version)
+
+
+def _known_values(data: Mapping[str, Any], version: int, where: str) -> dict[str, Any]:
+    """The fields of a run; those that its version did not have take their defaults."""
+    values: dict[str, Any] = {}
+    missing: list[str] = []
+    for item in fields(RunInfo):
+        if item.name in data:
+            values[item.name] = data[item.name]
+        elif version == 1 and item.name in ADDED_IN_2:
+            made = item.default_factory
+            values[item.name] = item.default if made is MISSING else made()
+        elif item.name != "schema":
+            missing.append(item.name)
     if missing:
-        raise RunError(f"damaged: {', '.join(missing)} missing", where=str(path / RUN_FILE))
-    values: dict[str, Any] = {name: data[name] for name in names}
-    values["batch_signature"] = tuple(data["batch_signature"])
-    return RunInfo(**values)
+        raise RunError(f"damaged: {', '.join(sorted(missing))} missing", where=where)
+    for name in MAPPINGS:
+        if not isinstance(values[name], dict):
+            raise RunError(f"damaged: {name} is no JSON object", where=where)
+    if values["status"] not in get_args(Status):
+        raise RunError(f"damaged: {values['status']!r} is no status", where=where)
+    values.pop("schema", None)
+    return values
 
 
 def read_json(path: Path, absent: str) -> dict[str, Any]:
@@ -106,6 +147,8 @@ def read_json(path: Path, absent: str) -> dict[str, Any]:
         RunError: it is missing (`absent` says what that means) or damaged.
     """
     try:
+        if path.stat().st_size > MOST_JSON_BYTES:
+            raise ValueError(f"larger than {MOST_JSON_BYTES >> 20} MiB")
         data = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         hint = "opgraph trace FILE --data digits -o DIRECTORY records one"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from opgraph.errors import RunError, suggest
+from opgraph.record.layout import Layout
 from opgraph.record.quantities import Array
 
 
@@ -61,17 +62,19 @@ class StepTensors:
         step: number of the step, from 1.
         arrays: the tensors; None for a gradient that does not exist.
         inputs: what the network was given, one array for each Input node.
-        labels: what it should have answered.
+        labels: what it should have answered, one array for each output that has a loss.
         indices: which examples of the data set these are.
-        packed: the statistics of the very same step, in the order of the run's layout.
+        packed: the statistics of the very same step.
+        layout: what stands where in `packed`.
         verified: whether they are proved to be those of the recorded step.
     """
 
     step: int
     arrays: Mapping[TensorName, Array | None]
     inputs: tuple[Array, ...]
-    labels: Array
+    labels: tuple[Array, ...]
     packed: Array
+    layout: Layout
     indices: Array | None = None
     verified: bool = False
 

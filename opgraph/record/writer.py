@@ -1,46 +1,49 @@
 """Writing a run: rows are gathered and written in parts, each whole or not at all.
 
-Owns the directory while a training runs. A killed process loses at most the rows since the last
-part.
+Owns the directory while a training runs; a thread does the writing. A killed process loses at most
+the rows that are not yet on disk.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-import numpy as np
-import pyarrow.parquet as pq
-
-from opgraph.errors import RunError
-from opgraph.files import write_atomic, write_text
-from opgraph.record.keyframes import Keyframe, write_keyframe
-from opgraph.record.layout import Layout
-from opgraph.record.quantities import KINDS, Array
-from opgraph.record.schema import (
-    ENTRIES,
-    GRAPH_FILE,
-    RUN_FILE,
-    SITES_FILE,
-    RunInfo,
-    dump_json,
-    read_info,
-)
-from opgraph.record.tables import make_tables, sites_table
+from opgraph.errors import OpgraphError, RunError
+from opgraph.files import write_text
+from opgraph.record.background import MOST_BYTES, Background
+from opgraph.record.directory import take
+from opgraph.record.keyframes import Keyframe, keyframe_path, keyframe_steps, write_keyframe
+from opgraph.record.lock import RunLock
+from opgraph.record.parts import write_part
+from opgraph.record.reader import Record, open_run
+from opgraph.record.resume import clean, compare_rows, plan_resumption
+from opgraph.record.schema import BEGINNING, GRAPH_FILE, RUN_FILE, RunInfo, dump_json
+from opgraph.record.sites import write_survey
+from opgraph.record.survey import Survey
+from opgraph.record.tables import StepRow, make_tables
+from opgraph.record.thinning import KeyframePolicy
 
 PART_STEPS = 100
-VECTORS_EVERY = 10
-REPLACED = ".replaced"
+PART_BYTES = 16 << 20
 
 
 class RunWriter:
-    """Writes one run; use as a context manager, or call `flush` and `end`.
+    """Writes one run; use as a context manager, or call `end`.
+
+    `add` and `keyframe` hand over to a thread and return; they wait only while too much is waiting.
+    What goes wrong in the thread is raised by the next call.
 
     Attributes:
         path: the run directory.
         info: what `run.json` says by now.
+        start: the keyframe that a resumed run goes on from; None in a new run.
+        notices: what the user should know, one line each.
     """
 
     def __init__(
@@ -48,114 +51,277 @@ class RunWriter:
         path: Path,
         info: RunInfo,
         graph: Mapping[str, Any],
-        layout: Layout,
+        survey: Survey,
         *,
         overwrite: bool = False,
         part_steps: int = PART_STEPS,
-        vectors_every: int = VECTORS_EVERY,
+        policy: KeyframePolicy | None = None,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        """Begin a new run.
+
+        Args:
+            path: the run directory.
+            info: what `run.json` says.
+            graph: the graph, as JSON data.
+            survey: what is measured where and when.
+            overwrite: replace a run that the directory holds.
+            part_steps: rows of a part.
+            policy: how many keyframes are kept.
+            most_bytes: memory that rows and keyframes may take while they wait to be written.
+
+        Raises:
+            RunError: the directory cannot take a run, or someone else writes to it.
+        """
+        lock = take(path, overwrite=overwrite)
+        try:
+            write_text(path / GRAPH_FILE, dump_json(graph), RunError)
+            write_survey(path, survey)
+            write_text(path / RUN_FILE, dump_json(info.as_dict()), RunError)
+        except BaseException:
+            _withdraw(path)
+            lock.release()
+            raise
+        self._begin(path, info, survey, lock, part_steps, policy, most_bytes)
+
+    @classmethod
+    def resume(
+        cls,
+        path: Path,
+        survey: Survey | None = None,
+        *,
+        extend: bool = False,
+        config: Mapping[str, Any] | None = None,
+        versions: Mapping[str, str] | None = None,
+        part_steps: int = PART_STEPS,
+        policy: KeyframePolicy | None = None,
+        most_bytes: int = MOST_BYTES,
+    ) -> Self:
+        """Take up a run that was interrupted, killed or failed.
+
+        The training goes on from the keyframe `start`. Rows that are on disk already are compared
+        with those that are added again; rows beyond them are appended.
+
+        Args:
+            path: the run directory.
+            survey: what the training measures; refused if the run measured something else.
+            extend: take a finished run, too, to train for more steps.
+            config: the configuration from now on; the run's own when left out.
+            versions: of the software, noted in `run.json`.
+            part_steps: rows of a part.
+            policy: how many keyframes are kept.
+            most_bytes: memory that rows and keyframes may take while they wait to be written.
+
+        Raises:
+            RunError: there is no run, someone writes to it, it is finished, it cannot go on.
+        """
+        open_run(path)
+        lock = RunLock(path)
+        try:
+            record = open_run(path)
+            found = plan_resumption(record, survey, extend=extend)
+            clean(found)
+            versions = record.info.versions if versions is None else versions
+            entry = _resumption_entry(found.start.step, found.last_step, versions)
+            info = _resumed(record.info, config, entry)
+            write_text(path / RUN_FILE, dump_json(info.as_dict()), RunError)
+            survey = survey or record.survey
+        except BaseException:
+            lock.release()
+            raise
+        writer = cls.__new__(cls)
+        writer._begin(path, info, survey, lock, part_steps, policy, most_bytes)
+        writer.start = found.start
+        writer.notices += found.notices
+        writer._added = found.start.step
+        writer._last_stored, writer._next_part = found.last_step, found.next_part
+        writer._record = record
+        return writer
+
+    def _begin(
+        self,
+        path: Path,
+        info: RunInfo,
+        survey: Survey,
+        lock: RunLock,
+        part_steps: int,
+        policy: KeyframePolicy | None,
+        most_bytes: int,
     ) -> None:
         self.path = path
         self.info = info
-        self._layout = layout
+        self.start: Keyframe | None = None
+        self.notices: list[str] = [lock.notice] if lock.notice else []
+        self._survey = survey
+        self._lock = lock
         self._part_steps = part_steps
-        self._vectors_every = vectors_every
-        self._packed: list[Array] = []
-        self._host: list[Mapping[str, Any]] = []
-        self._parts = 0
-        check_free(path, overwrite=overwrite)
-        _make_free(path)
-        write_text(path / GRAPH_FILE, dump_json(graph), RunError)
-        _write_table(path / SITES_FILE, sites_table(layout))
-        write_text(path / RUN_FILE, dump_json(info.as_dict()), RunError)
+        self._policy = policy or KeyframePolicy()
+        self._background = Background(most_bytes)
+        self._rows: list[StepRow] = []
+        self._bytes = 0
+        self._added = 0  # the last step that was added
+        self._last_stored, self._next_part = 0, 0  # the thread's, while it works
+        self._record: Record | None = None
+        self._failure: RunError | None = None
+        self._ended = False
 
-    def add(self, packed: Array, host: Mapping[str, Any]) -> None:
+    @property
+    def last_stored(self) -> int:
+        """The last step whose numbers are safely on disk."""
+        return self._last_stored
+
+    def add(self, row: StepRow) -> None:
         """Take the numbers of one step.
 
-        Args:
-            packed: the step's vector, in the order of the layout.
-            host: `step`, `epoch`, `index`, `batch_size`, `step_time`, `input_time`, `fingerprint`,
-                `time`.
+        Raises:
+            RunError: what was added before cannot be written, or a resumed run comes out different.
         """
-        self._packed.append(packed)
-        self._host.append(host)
-        if len(self._packed) >= self._part_steps:
-            self.flush()
+        step = int(row.host["step"])
+        if step <= self._added:
+            raise RunError(f"step {step} after step {self._added}", where=str(self.path))
+        self._added = step
+        self._rows.append(row)
+        self._bytes += row.packed.nbytes
+        if len(self._rows) >= self._part_steps or self._bytes >= PART_BYTES:
+            self._hand_over()
+        self._raise_failure()
 
     def flush(self) -> None:
-        """Write what has been gathered as one part of each table, that of the steps last."""
-        if not self._packed:
-            return
-        host = {name: [row[name] for row in self._host] for name in self._host[0]}
-        tables = make_tables(self._layout, np.stack(self._packed), host, self._vectors_every)
-        for kind in KINDS:
-            directory = self.path / kind
-            directory.mkdir(exist_ok=True)
-            _write_table(directory / f"part-{self._parts:05d}.parquet", tables[kind])
-        self._parts += 1
-        self._packed, self._host = [], []
+        """Write what has been gathered; returns when all of it is on disk.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        self._hand_over()
+        self._background.drain()
+        self._raise_failure()
 
     def keyframe(self, keyframe: Keyframe) -> None:
-        """Write a keyframe, and before it all rows that lead up to it."""
-        self.flush()
-        write_keyframe(self.path, keyframe)
+        """Take a keyframe; it is written after the rows that lead up to it.
+
+        Raises:
+            RunError: what was handed over before cannot be written.
+        """
+        self._hand_over()
+        self._background.put(lambda: self._store_keyframe(keyframe), keyframe.size)
+        self._raise_failure()
 
     def end(self, info: RunInfo) -> None:
-        """Write the last part, and how it ended."""
-        self.flush()
-        self.info = info
-        write_text(self.path / RUN_FILE, dump_json(info.as_dict()), RunError)
+        """Write the last part, and how it ended; then let go of the directory.
 
+        Raises:
+            RunError: it cannot be written, unless an earlier call has said so.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        told = self._failure is not None
+        try:
+            self._hand_over()
+            self._background.drain()
+            failure = self._find_failure()
+            if failure is None:
+                self.info = info
+                self._write_info()
+                return
+            self._write_failed(info, failure)
+            if not told:
+                raise failure
+        finally:
+            self._lock.release()
 
-def check_free(path: Path, *, overwrite: bool = False) -> None:
-    """Refuse a directory that cannot take a run; nothing is changed yet.
+    def __enter__(self) -> Self:
+        return self
 
-    Raises:
-        RunError: it holds a run and `overwrite` is not set, or something that is in the way.
-    """
-    if path.exists() and not path.is_dir():
-        raise RunError("is a file, not a directory for a run", where=str(path))
-    if (path / RUN_FILE).exists():
-        if not overwrite:
-            raise RunError(
-                "holds a run already",
-                where=str(path),
-                hint="choose another directory, or allow it to be replaced (--overwrite)",
-            )
-        read_info(path)
-        return
-    in_the_way = [name for name in ENTRIES if (path / name).exists()]
-    if in_the_way:
-        raise RunError(
-            f"holds {', '.join(map(repr, in_the_way))} but no run.json, so it is no run of opgraph",
-            where=str(path),
-            hint="choose another directory, or remove these",
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End a run that was not ended: `interrupted` by Ctrl-C, else `failed`."""
+        if self._ended:
+            return
+        if error is None:
+            reason = "the writer was left before the run had ended"
+        else:
+            reason = error.headline if isinstance(error, OpgraphError) else repr(error)
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        self.end(self.info.ended(status, steps=self._added, error=reason))
+
+    def _hand_over(self) -> None:
+        if self._rows:
+            rows = tuple(self._rows)
+            self._background.put(lambda: self._store(rows), self._bytes)
+            self._rows, self._bytes = [], 0
+
+    def _store(self, rows: Sequence[StepRow]) -> None:
+        """In the thread: compare rows that are on disk already, write the others as a part."""
+        known = [row for row in rows if row.host["step"] <= self._last_stored]
+        fresh = rows[len(known) :]
+        if known:
+            record = self._record or open_run(self.path)
+            compare_rows(record, make_tables(self._survey, known))
+        if fresh:
+            write_part(self.path, self._next_part, make_tables(self._survey, fresh))
+            self._next_part += 1
+            self._last_stored = int(fresh[-1].host["step"])
+
+    def _store_keyframe(self, keyframe: Keyframe) -> None:
+        """In the thread: write a keyframe; only then give up those that are too many."""
+        write_keyframe(self.path, keyframe)
+        for step in self._policy.superfluous(keyframe_steps(self.path)):
+            keyframe_path(self.path, step).unlink(missing_ok=True)
+
+    def _raise_failure(self) -> None:
+        failure = self._find_failure()
+        if failure is not None:
+            raise failure
+
+    def _find_failure(self) -> RunError | None:
+        """What went wrong in the thread; the first time it is noted in `run.json`, too."""
+        error = self._background.error
+        if error is not None and self._failure is None:
+            self._failure = error if isinstance(error, RunError) else self._unforeseen(error)
+            self._write_failed(self.info, self._failure)
+        return self._failure
+
+    def _unforeseen(self, error: BaseException) -> RunError:
+        failure = RunError(
+            f"cannot be written: {type(error).__name__}: {error}", where=str(self.path)
         )
+        failure.__cause__ = error
+        return failure
+
+    def _write_failed(self, info: RunInfo, failure: RunError) -> None:
+        """Note the failure, if the disk lets us."""
+        stored = self._last_stored
+        self.info = info.ended("failed", error=failure.headline, steps_on_disk=stored)
+        self._lock.free_reserve()
+        with suppress(RunError):
+            self._write_info()
+
+    def _write_info(self) -> None:
+        write_text(self.path / RUN_FILE, dump_json(self.info.as_dict()), RunError)
 
 
-def _make_free(path: Path) -> None:
-    """Make the directory, or clear it of the run it holds. Files of others are left alone."""
-    if (path / RUN_FILE).exists():
-        _clear(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot be made: {error.strerror}", where=str(path)) from None
+def _withdraw(path: Path) -> None:
+    """Remove what a run that could not begin has left."""
+    if not (path / RUN_FILE).exists():
+        for name in BEGINNING:
+            with suppress(OSError):
+                (path / name).unlink()
 
 
-def _clear(path: Path) -> None:
-    """Remove a run, and nothing else; until the last moment the directory counts as a run."""
-    trash = path / REPLACED
-    trash.mkdir(exist_ok=True)
-    for name in ENTRIES:
-        if (path / name).exists():
-            target = trash / name
-            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-            (path / name).rename(target)
-    shutil.rmtree(trash)
+def _resumption_entry(
+    from_step: int, last_step: int, versions: Mapping[str, str]
+) -> dict[str, Any]:
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    found = {"when": when, "from_step": from_step, "last_step": last_step}
+    return {**found, "versions": dict(versions)}
 
 
-def _write_table(path: Path, table: Any) -> None:
-    def write(temporary: Path) -> None:
-        pq.write_table(table, temporary, compression="zstd")
-
-    write_atomic(path, write, RunError)
+def _resumed(info: RunInfo, config: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> RunInfo:
+    chosen = info.config if config is None else config
+    resumptions = (*info.resumptions, entry)
+    return replace(info, config=chosen, status="running", outcome={}, resumptions=resumptions)

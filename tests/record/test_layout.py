@@ -2,59 +2,64 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 
-from opgraph.record import MOMENTS, Layout, Site
+from opgraph.record import NORM, TENSOR, TENSOR_MOMENTS, Block, Layout, Site, prefixed
+
+X, Y = Site("output", "x", shape=(4,)), Site("output", "y", shape=(4,))
+BN = Site("bn", "norm", shape=(3,))
+BLOCKS = (
+    (X, TENSOR, 0),
+    (Y, TENSOR, 0),  # the same numbers in another shape
+    (Site("output", "z"), NORM, 8),
+    (BN, Block(("batch_mean", "moving_mean_before", "moving_mean"), 3), 9),
+)
+LAYOUT = Layout(BLOCKS, 18)
 
 
-def test_entries_cover_the_vector_without_gap_or_overlap(making: SimpleNamespace) -> None:
-    covered = [
-        place
-        for entry in making.layout.entries
-        for place in range(entry.start, entry.start + entry.size)
-    ]
-    assert covered == list(range(making.layout.size))
+def test_scalars_come_back_from_where_they_were_packed() -> None:
+    packed = np.arange(18.0)[None]
+    for number, name in enumerate(TENSOR_MOMENTS):
+        assert LAYOUT.scalars([X, Y], name, packed).tolist() == [[number, number]]
+    assert LAYOUT.scalars([LAYOUT.sites[2]], "sumsq", packed).tolist() == [[8]]
 
 
-def test_scalars_come_back_from_where_they_were_packed(making: SimpleNamespace) -> None:
-    layout = making.layout
-    packed = np.arange(layout.size, dtype=np.float64)[None]
-    for kind in ("output", "output_grad", "weight", "steps"):
-        found = layout.scalars(kind, packed)
-        for entry in layout.entries:
-            if entry.site.kind == kind:
-                column = layout.of(kind).index(entry.site)
-                assert found[entry.moment][0, column] == entry.start
+def test_what_was_not_packed_is_nan_and_told() -> None:
+    packed = np.arange(18.0)[None]
+    found = LAYOUT.scalars([LAYOUT.sites[2], X], "max", packed)
+    assert np.isnan(found[0, 0])
+    assert found[0, 1] == 7
+    assert not LAYOUT.has(LAYOUT.sites[2], "max")
+    assert LAYOUT.vector(X, "batch_mean", packed) is None
 
 
-def test_vectors_have_the_width_of_their_site(making: SimpleNamespace) -> None:
-    layout = making.layout
-    packed = np.zeros((3, layout.size))
-    widths = {
-        site.node: {name: v.shape for name, v in layout.vectors(site, packed).items()}
-        for site in layout.of("bn")
-    }
-    assert widths["norm"] == dict.fromkeys(MOMENTS["bn"], (3, 3))
-    assert widths["norm_2"] == dict.fromkeys(MOMENTS["bn"], (3, 2))
+def test_vectors_have_the_width_of_their_block() -> None:
+    packed = np.arange(36.0).reshape(2, 18)
+    found = LAYOUT.vector(BN, "moving_mean", packed)
+    assert found is not None
+    assert found.tolist() == [[15, 16, 17], [33, 34, 35]]
 
 
-def test_gradient_that_does_not_exist_takes_no_place(making: SimpleNamespace) -> None:
-    assert Site("output_grad", "x", connected=False).moments == ()
-    lost = Site("weight", "x", weight="kernel", connected=False).moments
-    assert lost == ("value_sumsq", "value_nonfinite", "update_sumsq", "update_nonfinite")
-    found = making.layout.scalars("output_grad", np.ones((1, making.layout.size)))
-    assert np.isnan(found["sumsq"][0]).tolist() == [False, True]
+def test_one_layout_behind_another() -> None:
+    joined = LAYOUT.joined(Layout(((X, Block(("more",)), 0),), 1))
+    assert joined.size == 19
+    assert joined.start(X, "more") == 18
+    assert joined.start(BN, "batch_mean") == 9
 
 
-def test_equal_types_lie_side_by_side(making: SimpleNamespace) -> None:
-    names = [entry.moment for entry in making.layout.entries]
-    counts = [i for i, name in enumerate(names) if name in ("count", "zeros") or "nonf" in name]
-    vectors = [i for i, entry in enumerate(making.layout.entries) if entry.site.kind == "bn"]
-    floats = [i for i, name in enumerate(names) if name in ("sum", "sumsq", "min", "loss")]
-    assert max(floats) < min(counts) <= max(counts) < min(vectors)
+def test_places_of_moments_by_their_ending() -> None:
+    assert LAYOUT.starts_of("sumsq") == [5, 8]
+    weights = Layout(((X, prefixed(["value", "update"]), 0),), 16)
+    assert weights.starts_of("sumsq") == [5, 13]
 
 
-def test_layout_without_sites_is_empty() -> None:
-    assert Layout(()).size == 0
+def test_parts_of_a_step_are_combined_by_what_the_moments_are() -> None:
+    rows = np.stack([np.arange(18.0), 100 + np.arange(18.0)])
+    rows[:, 6] = [-3, -5]  # min
+    rows[:, 7] = [np.nan, 2]  # max: nothing finite in the first part
+    found = LAYOUT.combine(rows)
+    assert found[:6].tolist() == [100, 102, 104, 106, 108, 110]
+    assert found[6:8].tolist() == [-5, 2]
+    assert found[9:12].tolist() == [59, 60, 61]  # the mean of the batch statistics
+    assert found[12:15].tolist() == [12, 13, 14]  # before: that of the first part
+    assert found[15:18].tolist() == [115, 116, 117]  # after: that of the last one

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opgraph.errors import RunError
-from opgraph.record import StepTensors, TensorName, output_name
+from opgraph.record import Layout, StepTensors, TensorName, output_name
 
 
 def test_names_read_as_they_are_typed() -> None:
@@ -26,7 +26,8 @@ def test_names_read_as_they_are_typed() -> None:
 
 def test_unknown_tensor_gets_a_suggestion() -> None:
     kernel = TensorName("conv", "kernel")
-    tensors = StepTensors(3, {kernel: np.ones(2), kernel.grad: None}, (), np.ones(1), np.ones(1))
+    arrays = {kernel: np.ones(2), kernel.grad: None}
+    tensors = StepTensors(3, arrays, (), (), np.ones(1), Layout((), 1))
     assert tensors[kernel] is not None
     assert tensors["conv", "kernel.grad"] is None
     assert not tensors.verified
