@@ -1,0 +1,349 @@
+// TensorFlow ops of the reductions: what they take and give, and how the work is shared out.
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "reductions.h"
+#include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/shape_inference.h"
+#include "tensorflow/core/util/work_sharder.h"
+
+namespace opgraph {
+namespace {
+
+using tensorflow::DataType;
+using tensorflow::DataTypeSize;
+using tensorflow::OpInputList;
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+using tensorflow::shape_inference::InferenceContext;
+
+// Below so many bytes, waking another thread costs more than it saves.
+constexpr int64_t kWorthSharing = int64_t{1} << 20;
+constexpr int kMostReads = 3, kMostRows = 3;  // of a job
+
+Type type_of(DataType dtype) {
+  switch (dtype) {
+    case tensorflow::DT_DOUBLE: return Type::kFloat64;
+    case tensorflow::DT_HALF: return Type::kFloat16;
+    case tensorflow::DT_BFLOAT16: return Type::kBfloat16;
+    default: return Type::kFloat32;
+  }
+}
+
+// One reading; with relu it gives two rows of moments, the second behind the first.
+struct Read {
+  Mode mode;
+  const char *a, *b;
+  double* moments;
+
+  int rows() const { return mode == Mode::kWithRelu ? 2 : 1; }
+};
+
+// Tensors of one size that are read together, block by block, while they are in the cache.
+struct Job {
+  int64_t n;
+  int num_reads;
+  Read reads[kMostReads];
+  int64_t first_unit = 0;  // of all blocks of all jobs
+};
+using Jobs = absl::InlinedVector<Job, 2>;
+
+int64_t num_blocks(int64_t n) { return (n + kBlock - 1) / kBlock; }
+
+class Reduction : public OpKernel {
+ public:
+  explicit Reduction(OpKernelConstruction* context) : OpKernel(context) {
+    std::string name;
+    OP_REQUIRES_OK(context, context->GetAttr("isa", &name));
+    OP_REQUIRES_OK(context, context->GetAttr("threads", &threads_));
+    OP_REQUIRES_OK(context, context->GetAttr("T", &dtype_));
+    functions_ = find_functions(name.c_str());
+    OP_REQUIRES(context, functions_ != nullptr,
+                absl::InvalidArgumentError("this processor has no instruction set '" + name +
+                                           "'; it has " + opgraph_instruction_sets()));
+  }
+
+ protected:
+  // Calls work(begin, end) for all units, in several threads if there are bytes enough.
+  template <class Work>
+  void share(OpKernelContext* context, int64_t units, int64_t bytes, const Work& work) const {
+    const auto& pool = *context->device()->tensorflow_cpu_worker_threads();
+    const int most = threads_ > 0 ? std::min(threads_, pool.num_threads) : pool.num_threads;
+    const auto exact = [&work](int64_t begin, int64_t end) {
+      const ExactArithmetic guard;
+      work(begin, end);
+    };
+    if (most <= 1 || units <= 1 || bytes < kWorthSharing) return exact(0, units);
+    tensorflow::Shard(most, pool.workers, units, std::max<int64_t>(1, bytes / units / 8), exact);
+  }
+
+  void run(OpKernelContext* context, Jobs* jobs) const {
+    int64_t units = 0, bytes = 0;
+    for (Job& job : *jobs) {
+      job.first_unit = units;
+      units += num_blocks(job.n);
+      bytes += job.n * job.num_reads * DataTypeSize(dtype_);
+    }
+    absl::InlinedVector<Partial, 2 * kMostRows> partials(units * kMostRows);
+    share(context, units, bytes, [&](int64_t begin, int64_t end) {
+      auto job = std::upper_bound(jobs->begin(), jobs->end(), begin,
+                                  [](int64_t unit, const Job& j) { return unit < j.first_unit; });
+      for (int64_t unit = begin; unit < end; ++unit) {
+        while (job != jobs->end() && job->first_unit <= unit) ++job;
+        reduce_block(*std::prev(job), unit, &partials[unit * kMostRows]);
+      }
+    });
+    const ExactArithmetic guard;
+    for (const Job& job : *jobs) {
+      const Partial* first = partials.data() + job.first_unit * kMostRows;
+      for (int r = 0; r < job.num_reads; ++r) {
+        for (int row = 0; row < job.reads[r].rows(); ++row) {
+          combine_blocks(first++, num_blocks(job.n), kMostRows, job.n,
+                         job.reads[r].moments + row * kMoments);
+        }
+      }
+    }
+  }
+
+  void reduce_block(const Job& job, int64_t unit, Partial* partials) const {
+    const int64_t start = (unit - job.first_unit) * kBlock;
+    const int64_t offset = start * DataTypeSize(dtype_);
+    for (int r = 0; r < job.num_reads; ++r) {
+      const Read& read = job.reads[r];
+      functions_->block(type_of(dtype_), read.mode, read.a + offset,
+                        read.b ? read.b + offset : nullptr, std::min(kBlock, job.n - start),
+                        partials);
+      partials += read.rows();
+    }
+  }
+
+  double* make_output(OpKernelContext* context, const TensorShape& shape) const {
+    Tensor* output = nullptr;
+    const auto status = context->allocate_output(0, shape, &output);
+    if (!status.ok()) {
+      context->CtxFailure(status);
+      return nullptr;
+    }
+    return output->flat<double>().data();
+  }
+
+  const Functions* functions_ = nullptr;
+  DataType dtype_;
+  int threads_ = 0;
+};
+
+const char* bytes_of(const Tensor& tensor) { return tensor.tensor_data().data(); }
+
+Read plain(const Tensor& x, double* out) { return {Mode::kPlain, bytes_of(x), nullptr, out}; }
+
+class MomentsOp final : public Reduction {
+ public:
+  using Reduction::Reduction;
+  void Compute(OpKernelContext* context) override {
+    const Tensor& x = context->input(0);
+    double* out = make_output(context, {kMoments});
+    if (out == nullptr) return;
+    Jobs jobs{Job{x.NumElements(), 1, {plain(x, out)}}};
+    run(context, &jobs);
+  }
+};
+
+class MomentsAndReluOp final : public Reduction {
+ public:
+  using Reduction::Reduction;
+  void Compute(OpKernelContext* context) override {
+    const Tensor& x = context->input(0);
+    double* out = make_output(context, {2, kMoments});
+    if (out == nullptr) return;
+    Jobs jobs{Job{x.NumElements(), 1, {{Mode::kWithRelu, bytes_of(x), nullptr, out}}}};
+    run(context, &jobs);
+  }
+};
+
+class MomentsOfManyOp final : public Reduction {
+ public:
+  using Reduction::Reduction;
+  void Compute(OpKernelContext* context) override {
+    const int count = context->num_inputs();
+    double* out = make_output(context, {count, kMoments});
+    if (out == nullptr) return;
+    Jobs jobs;
+    for (int i = 0; i < count; ++i) {
+      const Tensor& x = context->input(i);
+      jobs.push_back(Job{x.NumElements(), 1, {plain(x, out + i * kMoments)}});
+    }
+    run(context, &jobs);
+  }
+};
+
+class WeightMomentsOp final : public Reduction {
+ public:
+  explicit WeightMomentsOp(OpKernelConstruction* context) : Reduction(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("grad_of", &grad_of_));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    OpInputList before, grads, after;
+    OP_REQUIRES_OK(context, context->input_list("before", &before));
+    OP_REQUIRES_OK(context, context->input_list("grads", &grads));
+    OP_REQUIRES_OK(context, context->input_list("after", &after));
+    double* out = make_output(context, {before.size(), 3, kMoments});
+    if (out == nullptr) return;
+    std::fill_n(out, before.size() * 3 * kMoments, std::numeric_limits<double>::quiet_NaN());
+    Jobs jobs;
+    for (int i = 0; i < before.size(); ++i) {
+      OP_REQUIRES(context, before[i].shape() == after[i].shape(), differs("after", i));
+      double* rows = out + i * 3 * kMoments;
+      const Read update{Mode::kDifference, bytes_of(after[i]), bytes_of(before[i]),
+                        rows + 2 * kMoments};
+      jobs.push_back(Job{before[i].NumElements(), 2, {plain(before[i], rows), update}});
+    }
+    for (int k = 0; k < grads.size(); ++k) {
+      const int i = grad_of_[k];
+      Job& job = jobs[i];
+      OP_REQUIRES(context, before[i].shape() == grads[k].shape(), differs("grads", i));
+      job.reads[job.num_reads++] = plain(grads[k], out + (i * 3 + 1) * kMoments);
+    }
+    run(context, &jobs);
+  }
+
+ private:
+  static absl::Status differs(const char* list, int i) {
+    return absl::InvalidArgumentError(std::string(list) + " and before differ in shape at weight " +
+                                      std::to_string(i));
+  }
+
+  std::vector<int> grad_of_;
+};
+
+class ChannelsOp final : public Reduction {
+ public:
+  using Reduction::Reduction;
+  void Compute(OpKernelContext* context) override {
+    const Tensor& x = context->input(0);
+    OP_REQUIRES(context, x.dims() > 0,
+                absl::InvalidArgumentError("a number without axes has no channels"));
+    const int64_t channels = x.dim_size(x.dims() - 1);
+    const int64_t rows = channels ? x.NumElements() / channels : 0;
+    const int64_t in_block = rows_of_block(channels), size = kFigures * channels;
+    const int64_t blocks = (rows + in_block - 1) / in_block;
+    double* out = make_output(context, {kFigures, channels});
+    if (out == nullptr) return;
+    std::vector<double> figures(blocks * size);
+    const int64_t row_bytes = channels * DataTypeSize(dtype_);
+    share(context, blocks, rows * row_bytes, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) {
+        functions_->channels(type_of(dtype_), bytes_of(x) + b * in_block * row_bytes,
+                             std::min(in_block, rows - b * in_block), channels,
+                             figures.data() + b * size);
+      }
+    });
+    const ExactArithmetic guard;
+    combine_channels(figures.data(), blocks, size, out);
+  }
+};
+
+class HistogramOp final : public Reduction {
+ public:
+  using Reduction::Reduction;
+  void Compute(OpKernelContext* context) override {
+    const Tensor& x = context->input(0);
+    double* out = make_output(context, {kBins});
+    if (out == nullptr) return;
+    const int64_t n = x.NumElements(), chunk = 16 * kBlock, chunks = (n + chunk - 1) / chunk;
+    std::vector<int64_t> bins(chunks * kBins);
+    share(context, chunks, n * DataTypeSize(dtype_), [&](int64_t begin, int64_t end) {
+      for (int64_t c = begin; c < end; ++c) {
+        functions_->histogram(type_of(dtype_), bytes_of(x) + c * chunk * DataTypeSize(dtype_),
+                              std::min(chunk, n - c * chunk), bins.data() + c * kBins);
+      }
+    });
+    for (int b = 0; b < kBins; ++b) {
+      int64_t total = 0;
+      for (int64_t c = 0; c < chunks; ++c) total += bins[c * kBins + b];
+      out[b] = static_cast<double>(total);
+    }
+  }
+};
+
+// `isa`: auto, or the name of an instruction set; `threads`: the most to use, 0 for all. Neither
+// changes a bit of what comes out.
+#define OPGRAPH_OP(name)                          \
+  REGISTER_OP(name)                               \
+      .Attr("T: {float, double, half, bfloat16}") \
+      .Attr("isa: string = 'auto'")               \
+      .Attr("threads: int >= 0 = 0")
+
+OPGRAPH_OP("OpgraphMoments").Input("x: T").Output("moments: double").SetShapeFn(
+    [](InferenceContext* c) {
+      c->set_output(0, c->Vector(kMoments));
+      return absl::OkStatus();
+    });
+
+OPGRAPH_OP("OpgraphMomentsAndRelu")
+    .Input("x: T")
+    .Output("moments: double")
+    .SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->Matrix(2, kMoments));
+      return absl::OkStatus();
+    });
+
+OPGRAPH_OP("OpgraphMomentsOfMany")
+    .Attr("N: int >= 1")
+    .Input("tensors: N * T")
+    .Output("moments: double")
+    .SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->Matrix(c->num_inputs(), kMoments));
+      return absl::OkStatus();
+    });
+
+OPGRAPH_OP("OpgraphWeightMoments")
+    .Attr("N: int >= 1")
+    .Attr("M: int >= 0")
+    .Attr("grad_of: list(int)")
+    .Input("before: N * T")
+    .Input("grads: M * T")
+    .Input("after: N * T")
+    .Output("moments: double")
+    .SetShapeFn([](InferenceContext* c) {
+      int weights = 0;
+      TF_RETURN_IF_ERROR(c->GetAttr("N", &weights));
+      c->set_output(0, c->MakeShape({weights, 3, kMoments}));
+      return absl::OkStatus();
+    });
+
+OPGRAPH_OP("OpgraphChannels").Input("x: T").Output("figures: double").SetShapeFn(
+    [](InferenceContext* c) {
+      tensorflow::shape_inference::ShapeHandle x;
+      TF_RETURN_IF_ERROR(c->WithRankAtLeast(c->input(0), 1, &x));
+      c->set_output(0, c->MakeShape({c->MakeDim(kFigures), c->Dim(x, -1)}));
+      return absl::OkStatus();
+    });
+
+OPGRAPH_OP("OpgraphHistogram").Input("x: T").Output("bins: double").SetShapeFn(
+    [](InferenceContext* c) {
+      c->set_output(0, c->Vector(kBins));
+      return absl::OkStatus();
+    });
+
+#define OPGRAPH_CPU(name, kernel) \
+  REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU), kernel)
+
+OPGRAPH_CPU("OpgraphMoments", MomentsOp);
+OPGRAPH_CPU("OpgraphMomentsAndRelu", MomentsAndReluOp);
+OPGRAPH_CPU("OpgraphMomentsOfMany", MomentsOfManyOp);
+OPGRAPH_CPU("OpgraphWeightMoments", WeightMomentsOp);
+OPGRAPH_CPU("OpgraphChannels", ChannelsOp);
+OPGRAPH_CPU("OpgraphHistogram", HistogramOp);
+
+}  // namespace
+}  // namespace opgraph
