@@ -6,28 +6,17 @@ itself is read by `npy`.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from opgraph.errors import DataError, suggest
 from opgraph.ops import Shape
+from opgraph.runtime.data.fitting import example_of, fitted, tell
 from opgraph.runtime.data.memory import require_memory
-from opgraph.runtime.data.npy import Archive, Header, open_archive
-from opgraph.runtime.data.result import (
-    Array,
-    DataFacts,
-    Found,
-    Part,
-    Request,
-    Wanted,
-)
+from opgraph.runtime.data.npy import Archive, open_archive
+from opgraph.runtime.data.result import Array, DataFacts, Found, Part, Request, Wanted
 
 INPUT_NAMES = ("x", "inputs", "images", "data")
 LABEL_NAMES = ("y", "labels", "label", "targets")
 NAMES_KEYS = ("class_names", "classes")
 HALVES = ("_train", "_test")
-PICTURE_WHITE = 255.0
 
 
 def read(request: Request) -> Found:
@@ -39,16 +28,11 @@ def read(request: Request) -> Found:
     with open_archive(request.argument) as archive:
         reader = _Reader(archive, request)
         parts = [reader.part(half) for half in reader.halves()]
-        names = reader.class_names()
+        names = reader.all_class_names()
     shapes = [array.shape[1:] for array in parts[0].inputs]
     # Bytes grow when they become numbers.
-    require_memory(request, sum(len(part.labels) for part in parts), shapes)
-    notes = tuple(_note(w, a) for w, a in zip(request.wanted, parts[0].inputs, strict=True))
-    fitted = [_fit(part, request.wanted) for part in parts]
-    facts = {"title": f"arrays of {request.argument}"}
-    test = fitted[1] if len(fitted) == 2 else None
-    divisors = tuple(note["divided_by"] for note in notes)
-    return Found(fitted[0], test, notes, names, facts, divisors=divisors)
+    require_memory(request, sum(len(part.inputs[0]) for part in parts), shapes)
+    return fitted(request, parts, names, {"title": f"arrays of {request.argument}"})
 
 
 def peek(argument: str) -> DataFacts:
@@ -59,17 +43,10 @@ def peek(argument: str) -> DataFacts:
         shape, dtype = reader.input_header(half)
         labels = reader.find([name + half for name in LABEL_NAMES])
         known = reader.class_names()
-        count = len(known) if known else _count(reader, labels)
-    return DataFacts(shape, count, dtype)
-
-
-def _count(reader: _Reader, key: str | None) -> int | None:
-    if key is None:
-        return None
-    labels = reader.array(key)
-    if labels.dtype.kind in "US":
-        return len(np.unique(labels))
-    return int(labels.max()) + 1 if labels.size and np.isfinite(labels.max()) else None
+        kind, count = tell(reader.array(labels)) if labels else ("classes", None)
+        if known and kind == "classes":
+            count = len(known)
+    return DataFacts(shape, count, dtype, kind)
 
 
 class _Reader:
@@ -99,8 +76,19 @@ class _Reader:
         common = INPUT_NAMES if len(self.request.wanted) == 1 else ()
         return [name + half for name in dict.fromkeys((wanted.name, *common))]
 
-    def label_keys(self, half: str) -> list[str]:
-        return [name + half for name in dict.fromkeys((*self.request.outputs, *LABEL_NAMES))]
+    def label_keys(self, number: int, half: str) -> list[str]:
+        """Names that the labels of a target may have."""
+        own = self.request.targets[number].output
+        if len(self.request.targets) > 1:
+            names = (own, self.numbered(number, half))
+        else:
+            names = (own, *self.request.outputs, *LABEL_NAMES)
+        return [name + half for name in dict.fromkeys(filter(None, names))]
+
+    def numbered(self, number: int, half: str) -> str:
+        """`y`, `y1`, `y2` in order, or `y1`, `y2` where there is no `y`."""
+        place = number + ("y" + half not in self.archive.members)
+        return f"y{place}" if place else "y"
 
     def part(self, half: str) -> Part:
         """Inputs and labels of the whole file, or of its `_train` or `_test` half."""
@@ -108,10 +96,17 @@ class _Reader:
             self.require(self.input_keys(wanted, half), f"input {wanted.name!r}", wanted.name)
             for wanted in self.request.wanted
         ]
-        labels = self.require(self.label_keys(half), "the labels", None)
-        places = tuple(self.place(key) for key in inputs)
+        labels = [self.labels(number, half) for number in range(len(self.request.targets))]
         arrays = tuple(self.examples(key) for key in inputs)
-        return Part(arrays, self.examples(labels), places, self.place(labels))
+        answers = tuple(self.examples(key) for key in labels)
+        return Part(arrays, answers, tuple(map(self.place, inputs)), tuple(map(self.place, labels)))
+
+    def labels(self, number: int, half: str) -> str:
+        """The name of the labels of a target."""
+        several = len(self.request.targets) > 1
+        output = self.request.targets[number].output
+        what = f"the labels of output {output!r}" if several else "the labels"
+        return self.require(self.label_keys(number, half), what, output if several else None)
 
     def examples(self, key: str) -> Array:
         """An array that has an entry for each example."""
@@ -137,8 +132,17 @@ class _Reader:
             hint=f"{near} {there}" if near else there,
         )
 
-    def class_names(self) -> tuple[str, ...] | None:
-        key = self.find(list(NAMES_KEYS))
+    def all_class_names(self) -> tuple[tuple[str, ...] | None, ...]:
+        """Names of classes for each target: under its own name, or common to all of them."""
+        outputs = [target.output for target in self.request.targets]
+        return tuple(
+            self.class_names((*(f"{output}_{key}" for key in NAMES_KEYS if output), *NAMES_KEYS))
+            for output in outputs
+        )
+
+    def class_names(self, keys: tuple[str, ...] = NAMES_KEYS) -> tuple[str, ...] | None:
+        """The row of texts under the first of these names that there is."""
+        key = self.find(list(keys))
         if key is None:
             return None
         names = self.array(key)
@@ -148,7 +152,7 @@ class _Reader:
 
     def input_header(self, half: str) -> tuple[Shape | None, str | None]:
         """Shape and type of the examples, where one array can only be the input."""
-        labels = set(self.label_keys(half)) | set(NAMES_KEYS)
+        labels = {name + half for name in LABEL_NAMES} | set(NAMES_KEYS)
         others = [k for k in self.archive.members if k.endswith(half) and k not in labels]
         key = self.find([name + half for name in INPUT_NAMES])
         if key is None and len(others) == 1:
@@ -156,42 +160,7 @@ class _Reader:
         if key is None:
             return None, None
         header = self.archive.header(key)
-        return _example(header)
+        return example_of(header.shape, header.dtype)
 
     def place(self, key: str) -> str:
         return f"{self.request.spec}, {key!r}"
-
-
-def _example(header: Header) -> tuple[Shape, str]:
-    """Shape and type of an example; bytes in two axes are a grey picture, (H, W, 1)."""
-    shape = header.shape[1:]
-    if header.dtype == np.uint8 and len(shape) > 1:
-        return (shape if len(shape) > 2 else (*shape, 1)), "float32"
-    return shape, "int32" if header.dtype.kind in "iu" else "float32"
-
-
-def _is_picture(wanted: Wanted, array: Array) -> bool:
-    """Bytes in two or more axes for an input that takes fractions: pixels from 0 to 255."""
-    return array.dtype == np.uint8 and array.ndim > 2 and not wanted.is_integer
-
-
-def _note(wanted: Wanted, array: Array) -> dict[str, Any]:
-    return {
-        "kind": "arrays",
-        "divided_by": PICTURE_WHITE if _is_picture(wanted, array) else 1.0,
-        "channels": "axis added" if _lacks_channel(wanted, array) else "as they are",
-    }
-
-
-def _lacks_channel(wanted: Wanted, array: Array) -> bool:
-    """Grey pictures are often stored (N, H, W) where the network takes (H, W, 1)."""
-    return array.ndim == len(wanted.shape) and array.ndim > 2 and wanted.shape[-1] == 1
-
-
-def _fit(part: Part, wanted: tuple[Wanted, ...]) -> Part:
-    inputs = tuple(_fit_one(w, array) for w, array in zip(wanted, part.inputs, strict=True))
-    return Part(inputs, part.labels, part.places, part.label_place)
-
-
-def _fit_one(wanted: Wanted, array: Array) -> Array:
-    return array[..., None] if _lacks_channel(wanted, array) else array

@@ -25,19 +25,19 @@ class Batch:
     Attributes:
         indices: which examples, int64.
         inputs: one array for each Input node.
-        labels: class ids, int32.
+        labels: one array for each trained output.
         fingerprint: 64-bit hash of indices, inputs and labels, 0 to 2**64 - 1.
     """
 
     indices: Array
     inputs: tuple[Array, ...]
-    labels: Array
+    labels: tuple[Array, ...]
     fingerprint: int
 
     @property
     def size(self) -> int:
         """Number of examples."""
-        return len(self.labels)
+        return len(self.indices)
 
 
 def batches(
@@ -89,8 +89,8 @@ def take(split: Split, indices: Array) -> Batch:
     """The examples of these indices."""
     indices = indices.astype(np.int64)
     inputs = tuple(array[indices] for array in split.inputs)
-    labels = split.labels[indices]
-    return Batch(indices, inputs, labels, fingerprint(indices, *inputs, labels))
+    labels = tuple(array[indices] for array in split.labels)
+    return Batch(indices, inputs, labels, fingerprint(indices, *inputs, *labels))
 
 
 def fingerprint(*arrays: Array) -> int:

@@ -1,6 +1,7 @@
-"""What must hold before the first step: shapes, labels, numbers.
+"""What inputs must be before the first step: of the right shape, and finite.
 
-Owns the checks and their messages; must not know where the data come from.
+Owns these checks and their messages; must not know where the data come from. Labels are checked in
+`label_check`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from opgraph.runtime.data.result import Array, Part, Wanted
 CHUNK = 1 << 22
 
 
-def problems(part: Part, wanted: tuple[Wanted, ...], num_classes: int) -> Iterator[DataError]:
-    """Everything that is wrong with the examples, one error for each array concerned."""
+def problems(part: Part, wanted: tuple[Wanted, ...]) -> Iterator[DataError]:
+    """What is wrong with the inputs and the counts, one error for each array concerned."""
     empty = [place for place, n in _counts(part) if n == 0]
     if empty:
         yield DataError("there are no examples", where=empty[0])
@@ -29,14 +30,11 @@ def problems(part: Part, wanted: tuple[Wanted, ...], num_classes: int) -> Iterat
         found = _shape(array, place, input_) or _numbers(array, place, input_)
         if found:
             yield found
-    wrong = _labels(part, num_classes)
-    if wrong:
-        yield wrong
 
 
 def _counts(part: Part) -> list[tuple[str, int]]:
-    arrays = (*part.inputs, part.labels)
-    places = (*part.places, part.label_place)
+    arrays = (*part.inputs, *part.labels)
+    places = (*part.places, *part.label_places)
     return [(place, len(array)) for place, array in zip(places, arrays, strict=True)]
 
 
@@ -78,7 +76,7 @@ def _numbers(array: Array, place: str, wanted: Wanted) -> DataError | None:
         problem = f"holds {array.dtype}, but input {wanted.name!r} takes numbers"
         return DataError(problem, where=place, node=wanted.name)
     for tell, what, hint in _tests(array, wanted):
-        bad = _Bad.among(array, tell)
+        bad = Bad.among(array, tell)
         if bad:
             return bad.error(place, wanted, what, hint)
     return None
@@ -120,7 +118,7 @@ def _is_not_whole(block: Array) -> Array:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bad:
+class Bad:
     """Numbers that cannot be used: how many of how many, the first one and where it is."""
 
     count: int
@@ -129,7 +127,7 @@ class _Bad:
     value: object
 
     @classmethod
-    def among(cls, array: Array, tell: Callable[[Array], Array]) -> _Bad | None:
+    def among(cls, array: Array, tell: Callable[[Array], Array]) -> Bad | None:
         """The numbers that `tell` marks, looked for block by block to save memory."""
         rows = max(1, CHUNK // max(1, array[:1].size))
         count, first = 0, None
@@ -142,8 +140,19 @@ class _Bad:
             count += found
         return None if first is None else cls(count, array.size, first, array[first].item())
 
+    def labels_error(self, place: str, output: str, what: str, hint: str) -> DataError:
+        """The error that says so of labels."""
+        verb = "is" if self.count == 1 else "are"
+        return DataError(
+            f"{self.count:,} of {self.total:,} labels {verb} {what}; the first, {self.value!r}, is"
+            f" at {list(self.first)}",
+            where=place,
+            node=output or None,
+            hint=hint,
+        )
+
     def error(self, place: str, wanted: Wanted, what: str, hint: str) -> DataError:
-        """The error that says so."""
+        """The error that says so of an input."""
         verb = "is" if self.count == 1 else "are"
         return DataError(
             f"{self.count:,} of {self.total:,} numbers {verb} {what}; the first, {self.value!r},"
@@ -151,30 +160,4 @@ class _Bad:
             where=place,
             node=wanted.name,
             hint=hint,
-        )
-
-
-def _labels(part: Part, num_classes: int) -> DataError | None:
-    bad = _Bad.among(part.labels, lambda ids: (ids < 0) | (ids >= num_classes))
-    if bad:
-        verb = "is" if bad.count == 1 else "are"
-        return DataError(
-            f"{bad.count:,} of {bad.total:,} labels {verb} outside 0..{num_classes - 1}, the"
-            f" {num_classes} classes of the network; the first, {bad.value}, is at"
-            f" {list(bad.first)}",
-            where=part.label_place,
-            hint="number the classes from 0, or give the last layer one unit a class",
-        )
-    return None
-
-
-def one_class(part: Part, class_names: tuple[str, ...] | None) -> Iterator[DataError]:
-    """An error for examples to train on that are all of one class."""
-    if len(np.unique(part.labels)) < 2:
-        first = int(part.labels[0])
-        shown = f"{first} ({class_names[first]!r})" if class_names else str(first)
-        yield DataError(
-            f"all {len(part.labels):,} labels are {shown}; there is nothing to tell apart",
-            where=part.label_place,
-            hint="a classifier needs examples of at least two classes",
         )

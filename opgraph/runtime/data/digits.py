@@ -41,9 +41,9 @@ def read(request: Request) -> Found:
         "title": "scikit-learn digits: 1797 handwritten digits, 8x8, from UCI",
         "split": "train_test_split(test_size=0.25, random_state=0, stratify=labels)",
     }
-    part = Part(inputs, labels, ("digits",) * len(inputs), "digits")
+    part = Part(inputs, (labels,), ("digits",) * len(inputs), ("digits",))
     names = tuple(str(name) for name in bunch.target_names)
-    return Found(part, None, notes, names, facts, (order[0], order[1]))
+    return Found(part, None, notes, (names,), facts, (order[0], order[1]))
 
 
 def _sklearn(module: str) -> Any:

@@ -52,7 +52,7 @@ def read(request: Request) -> Found:
         "title": f"pictures in {request.argument}",
         "passed_over": sum(tree.passed_over for tree in trees),
     }
-    return Found(parts[0], parts[1] if len(parts) == 2 else None, notes, classes, facts)
+    return Found(parts[0], parts[1] if len(parts) == 2 else None, notes, (classes,), facts)
 
 
 def peek(argument: str) -> DataFacts:
@@ -128,4 +128,4 @@ def _read_all(root: Path, tree: _Tree, request: Request) -> Part:
     raise_all(errors)
     labels = np.array([number for _, number in tree.files], np.int64)
     inputs = tuple(np.stack(made) for made in pictures)
-    return Part(inputs, labels, (str(root),) * len(inputs), str(root))
+    return Part(inputs, (labels,), (str(root),) * len(inputs), (str(root),))

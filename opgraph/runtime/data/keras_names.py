@@ -14,17 +14,19 @@ class KerasDataset:
     """One dataset of `keras.datasets`.
 
     Attributes:
-        kind: pictures, token sequences, or a regression, which has no classes.
-        num_classes: number of classes.
+        kind: pictures, token sequences, or rows of numbers with a price to predict.
+        num_classes: number of classes, where there are classes.
         examples: to train and to test on, together.
         shape: (H, W, C) of its pictures.
+        columns: numbers in one of its rows.
         class_names: where its documentation gives them.
     """
 
-    kind: Literal["pictures", "tokens", "regression"]
+    kind: Literal["pictures", "tokens", "numbers"]
     num_classes: int = 10
     examples: int = 70_000
     shape: tuple[int, int, int] = (28, 28, 1)
+    columns: int = 0
     class_names: tuple[str, ...] | None = None
 
 
@@ -44,6 +46,6 @@ KERAS_NAMES = {
         "tokens", num_classes=2, examples=50_000, class_names=("negative", "positive")
     ),
     "reuters": KerasDataset("tokens", num_classes=46, examples=11_228),
-    "boston_housing": KerasDataset("regression"),
-    "california_housing": KerasDataset("regression"),
+    "boston_housing": KerasDataset("numbers", examples=506, columns=13),
+    "california_housing": KerasDataset("numbers", examples=20_640, columns=8),
 }

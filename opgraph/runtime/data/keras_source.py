@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from opgraph.errors import DataError, MissingDependencyError
+from opgraph.ops import Shape
 from opgraph.runtime.data.keras_names import KERAS_NAMES, KerasDataset
 from opgraph.runtime.data.memory import require_memory
 from opgraph.runtime.data.pictures import fit, note, target
@@ -28,30 +29,32 @@ def read(request: Request) -> Found:
     """The dataset with the split it comes with, fitted to each input.
 
     Raises:
-        DataError: it cannot be downloaded, has no classes, or does not fit.
+        DataError: it cannot be downloaded, holds prices where classes are wanted, or does not fit.
         MissingDependencyError: Keras is not installed.
     """
     name = request.argument
-    known = _with_classes(name)
+    known = _require_kind(request)
     notes = tuple(_note(known, wanted) for wanted in request.wanted)
     _require_memory(request, known)
     (x_train, y_train), (x_test, y_test) = download(name)
     parts = [
         Part(
             tuple(_fit(known, np.asarray(x), wanted) for wanted in request.wanted),
-            np.asarray(y).reshape(-1),
+            (np.asarray(y).reshape(-1),),
             (f"{name}, {half}",) * len(request.wanted),
-            f"{name}, {half}",
+            (f"{name}, {half}",),
         )
         for x, y, half in ((x_train, y_train, "train"), (x_test, y_test, "test"))
     ]
     facts = {"title": f"keras.datasets.{name}"}
-    return Found(parts[0], parts[1], notes, known.class_names, facts)
+    return Found(parts[0], parts[1], notes, (known.class_names,), facts)
 
 
 def peek(argument: str) -> DataFacts:
     """What the documentation of Keras says; nothing is downloaded."""
-    known = _with_classes(argument)
+    known = KERAS_NAMES[argument]
+    if known.kind == "numbers":
+        return DataFacts((known.columns,), None, "float32", "numbers")
     if known.kind == "tokens":
         return DataFacts((STEPS,), known.num_classes, "int32")
     return DataFacts(known.shape, known.num_classes, "float32")
@@ -82,27 +85,33 @@ def download(name: str) -> Arrays:
         ) from None
 
 
-def _with_classes(name: str) -> KerasDataset:
-    known = KERAS_NAMES[name]
-    if known.kind == "regression":
+def _require_kind(request: Request) -> KerasDataset:
+    known = KERAS_NAMES[request.argument]
+    if known.kind == "numbers" and request.targets[0].kind != "numbers":
         raise DataError(
-            "its targets are prices, not classes; opgraph trains classifiers on data by name",
-            where=name,
+            "its targets are prices, not classes",
+            where=request.spec,
+            hint="end the network in one unit without activation, trained by mse",
         )
     return known
 
 
 def _require_memory(request: Request, known: KerasDataset) -> None:
-    shapes = [
-        (wanted.shape[:1] if known.kind == "tokens" else target(wanted, known.shape))
-        for wanted in request.wanted
-    ]
+    shapes = [_shape(known, wanted) for wanted in request.wanted]
     require_memory(request, known.examples, [tuple(dim or STEPS for dim in s) for s in shapes])
+
+
+def _shape(known: KerasDataset, wanted: Wanted) -> Shape:
+    if known.kind == "pictures":
+        return target(wanted, known.shape)
+    return wanted.shape[:1] if known.kind == "tokens" else (known.columns,)
 
 
 def _note(known: KerasDataset, wanted: Wanted) -> dict[str, Any]:
     if known.kind == "pictures":
         return note(wanted, known.shape, WHITE)
+    if known.kind == "numbers":
+        return {"kind": "arrays", "divided_by": 1.0}
     return {
         "kind": "tokens",
         "divided_by": 1.0,
@@ -113,6 +122,8 @@ def _note(known: KerasDataset, wanted: Wanted) -> dict[str, Any]:
 
 
 def _fit(known: KerasDataset, array: Array, wanted: Wanted) -> Array:
+    if known.kind == "numbers":
+        return array
     if known.kind == "tokens":
         return pad(array, _steps(wanted), _vocabulary(wanted))
     return fit(array.reshape(len(array), *known.shape), wanted, WHITE)

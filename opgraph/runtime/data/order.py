@@ -14,6 +14,10 @@ import numpy as np
 from opgraph.runtime.data.result import Array
 
 WORD = (1 << 64) - 1
+# Far from the streams of orders (the epochs) and of made-up data.
+CHANGES = 1 << 62
+# Words for the changes of one example; each change takes its own, so that others may be added.
+EACH = 16
 
 
 def random_words(seed: int, stream: int, count: int) -> Array:
@@ -43,6 +47,19 @@ def permutation(size: int, *, seed: int, epoch: int) -> Array:
     ([0, 2, 1, 4, 3], [3, 2, 4, 1, 0])
     """
     return np.argsort(random_words(seed, epoch, size), kind="stable")
+
+
+def change_words(size: int, *, seed: int, epoch: int) -> Array:
+    """Random words for each example, from which its changes in an epoch are drawn.
+
+    Those of an example depend on (seed, epoch, index) alone, not on how many examples there are.
+
+    >>> words = change_words(3, seed=0, epoch=0)
+    >>> words.shape, bool((change_words(9, seed=0, epoch=0)[:3] == words).all())
+    ((3, 16), True)
+    """
+    drawn = random_words(seed, CHANGES + epoch, EACH * size)
+    return drawn.reshape(size, EACH)
 
 
 def stratified(labels: Array, fraction: float, seed: int) -> tuple[Array, Array]:

@@ -18,7 +18,9 @@ FORMS = (
     "digits, a Keras dataset such as mnist, synthetic:<kind>, or the path of an .npz file, a .csv"
     " file or a folder with one folder of pictures for each class"
 )
-SUFFIXES = {".npz": "archive", ".csv": "table", ".tsv": "table"}
+TABLES = (".csv", ".tsv")
+SUFFIXES = {".npz": "archive", **dict.fromkeys(TABLES, "table")}
+TARGET_MARK = ":target="
 
 
 class Source(Protocol):
@@ -48,10 +50,13 @@ def find(spec: str) -> tuple[Source, str]:
     path = Path(spec)
     if spec and path.is_dir():
         return _module("folder"), spec
+    name, mark, _ = spec.partition(TARGET_MARK)
+    if mark and Path(name).suffix.lower() in TABLES:
+        path = Path(name)
     if path.suffix.lower() not in SUFFIXES:
         raise _unknown(spec, path)
     if not path.is_file():
-        raise DataError("there is no such file", where=spec)
+        raise DataError("there is no such file", where=str(path))
     return _module(SUFFIXES[path.suffix.lower()]), spec
 
 

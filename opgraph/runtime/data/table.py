@@ -1,43 +1,31 @@
-"""Data in a table: `.csv` or `.tsv`, one example a row, one column of them the class.
+"""Data in a table: `.csv` or `.tsv`, one example a row, some columns of them the labels.
 
-Owns the reading of rows and the places of bad cells; must not know what the numbers mean.
+Owns the way from columns to inputs and labels; rows are read by `rows`.
 """
 
 from __future__ import annotations
 
-import csv
 import math
-from array import array
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Iterator
 
 import numpy as np
 
 from opgraph.errors import DataError
-from opgraph.runtime.data.memory import size_text
-from opgraph.runtime.data.result import MOST_BYTES, Array, DataFacts, Found, Part, Request, Wanted
+from opgraph.ops import Shape
+from opgraph.runtime.data.fitting import tell
+from opgraph.runtime.data.result import (
+    MOST_BYTES,
+    Array,
+    DataFacts,
+    Found,
+    Part,
+    Request,
+    TargetSpec,
+    Wanted,
+)
+from opgraph.runtime.data.rows import Choice, Column, Table, read_table
 
-DELIMITERS = ",;\t"
-LABEL_NAMES = ("label", "labels", "class", "target", "标签", "类别")
-Row = tuple[int, list[str]]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as it was read.
-
-    Attributes:
-        columns: names of the columns of numbers; their places where the file names none.
-        numbers: one row for each example.
-        labels: the class of each example, as it was written.
-    """
-
-    columns: tuple[str, ...]
-    numbers: Array
-    labels: Array
+TARGET_MARK = ":target="
 
 
 def read(request: Request) -> Found:
@@ -46,27 +34,81 @@ def read(request: Request) -> Found:
     Raises:
         DataError: a cell, a row or the file cannot be read.
     """
-    table = read_table(request.argument, request.most_bytes)
+    path, asked = _split(request.argument)
+    counts = [_size(spec.label_shape) for spec in request.targets]
+    names = tuple(spec.output for spec in request.targets) if counts == [1] * len(counts) else ()
+    wanted = sum(count or 0 for count in counts) if None not in counts else 0
+    choice = Choice(asked, names if any(names) else (), wanted)
+    table = read_table(path, request.most_bytes, choice)
+    labels = tuple(_labels(request, table, counts))
     inputs = _deal(table, request)
-    part = Part(inputs, table.labels, (request.spec,) * len(inputs), request.spec)
-    facts = {"title": f"table {request.argument}", "columns": list(table.columns)}
+    part = Part(inputs, labels, (path,) * len(inputs), (path,) * len(labels))
+    facts = {"title": f"table {path}", "columns": list(table.columns)}
+    facts["label_columns"] = [column.name for column in table.labels]
     notes = tuple({"kind": "arrays", "divided_by": 1.0} for _ in inputs)
-    return Found(part, None, notes, None, facts)
+    return Found(part, None, notes, (), facts)
 
 
 def peek(argument: str) -> DataFacts:
     """The number of columns and of classes; the whole table is read."""
-    table = read_table(argument, MOST_BYTES)
-    labels = table.labels
-    if not len(labels):
-        return DataFacts((len(table.columns),), None, "float32")
-    named = labels.dtype.kind == "U"
-    count = len(np.unique(labels)) if named else int(labels.max()) + 1
-    return DataFacts((len(table.columns),), count, "float32")
+    path, asked = _split(argument)
+    table = read_table(path, MOST_BYTES, Choice(asked))
+    shape = (len(table.columns),)
+    if not len(table.numbers):
+        return DataFacts(shape, None, "float32")
+    columns = [c.numbers() if c.are_numbers else c.classes() for c in table.labels]
+    kind, count = tell(columns[0] if len(columns) == 1 else np.stack(columns, axis=1))
+    return DataFacts(shape, count, "float32", kind)
+
+
+def _split(argument: str) -> tuple[str, tuple[str, ...]]:
+    """The path of the table, and the columns of labels that were asked for."""
+    path, mark, names = argument.partition(TARGET_MARK)
+    if not mark:
+        return path, ()
+    asked = tuple(name.strip() for name in names.split("+"))
+    twice = next((name for i, name in enumerate(asked) if name in asked[:i]), None)
+    if twice is not None or not all(asked):
+        received = f"{twice!r} twice" if twice else f"{names!r}"
+        raise DataError(
+            f"expected the names of columns after {TARGET_MARK!r}, received {received}",
+            where=path,
+            hint=f"for example {path}{TARGET_MARK}price or {path}{TARGET_MARK}width+height",
+        )
+    return path, asked
+
+
+def _labels(request: Request, table: Table, counts: list[int | None]) -> Iterator[Array]:
+    """The columns of labels, dealt to the outputs from left to right."""
+    columns = list(table.labels)
+    if len(counts) == 1:
+        counts = [counts[0] or len(columns)]
+    if None in counts or sum(count or 0 for count in counts) != len(columns):
+        shapes = ", ".join(f"{t.output!r} {t.label_shape}" for t in request.targets)
+        names = ", ".join(repr(column.name) for column in columns)
+        raise DataError(
+            f"{len(columns)} column{'s' * (len(columns) != 1)} of labels ({names}) cannot be dealt"
+            f" to the outputs {shapes}",
+            where=_split(request.argument)[0],
+            hint="() takes one column, (3,) takes three; name them in order:"
+            f" {TARGET_MARK}first+second",
+        )
+    for spec, count in zip(request.targets, counts, strict=True):
+        mine, columns = columns[: count or 0], columns[count or 0 :]
+        yield _gather(spec, mine)
+
+
+def _gather(spec: TargetSpec, columns: list[Column]) -> Array:
+    made = [c.classes() if spec.kind == "classes" else c.numbers() for c in columns]
+    if len(made) == 1:
+        return made[0]
+    shape = spec.label_shape
+    rows = np.stack(made, axis=1)
+    return rows if None in shape else rows.reshape(len(rows), *(dim or 0 for dim in shape))
 
 
 def _deal(table: Table, request: Request) -> tuple[Array, ...]:
-    sizes = [_size(wanted) for wanted in request.wanted]
+    sizes = [_size(wanted.shape) for wanted in request.wanted]
     width = table.numbers.shape[1]
     if len(sizes) == 1:
         return (_reshape(table.numbers, request.wanted[0], sizes[0]),)
@@ -74,7 +116,7 @@ def _deal(table: Table, request: Request) -> tuple[Array, ...]:
         shapes = ", ".join(f"{w.name!r} {w.shape}" for w in request.wanted)
         raise DataError(
             f"{width} columns of numbers cannot be dealt to the inputs {shapes}",
-            where=request.spec,
+            where=_split(request.argument)[0],
             hint="the columns are dealt from left to right and must fill all inputs",
         )
     cuts = np.cumsum([size or 0 for size in sizes])[:-1]
@@ -85,9 +127,9 @@ def _deal(table: Table, request: Request) -> tuple[Array, ...]:
     )
 
 
-def _size(wanted: Wanted) -> int | None:
-    known = [dim for dim in wanted.shape if dim is not None]
-    return math.prod(known) if len(known) == len(wanted.shape) else None
+def _size(shape: Shape) -> int | None:
+    known = [dim for dim in shape if dim is not None]
+    return math.prod(known) if len(known) == len(shape) else None
 
 
 def _reshape(numbers: Array, wanted: Wanted, size: int | None) -> Array:
@@ -95,154 +137,3 @@ def _reshape(numbers: Array, wanted: Wanted, size: int | None) -> Array:
     if size != numbers.shape[1]:
         return numbers
     return numbers.reshape(len(numbers), *(dim or 0 for dim in wanted.shape))
-
-
-def read_table(path: str, most_bytes: int) -> Table:
-    """A table of numbers with one column of classes.
-
-    The classes stand in the column whose header is `label` (or `class`, `target`), else in the
-    last one. A first row is a header if it names such a column or none of its cells is a number.
-
-    Raises:
-        DataError: naming line and column.
-    """
-    with _rows(path) as rows:
-        first = next(rows, None)
-        if first is None:
-            raise DataError("there are no rows", where=path)
-        if len(first[1]) < 2:
-            problem = "one column only; at least one of numbers and one of classes are expected"
-            raise DataError(problem, where=f"{path}:{first[0]}", hint="cells are separated by ','")
-        reader = _Reader.of(path, first[1], most_bytes)
-        if not reader.has_header:
-            reader.add(*first)
-        for line, cells in rows:
-            reader.add(line, cells)
-    return reader.table()
-
-
-@contextmanager
-def _rows(path: str) -> Generator[Iterator[Row]]:
-    """Rows with the line they begin at; rows without anything in them are left out."""
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(1 << 20)
-            file.seek(0)
-            delimiter = max(DELIMITERS, key=first.count)
-            yield _numbered(csv.reader(file, delimiter=delimiter, strict=True), path)
-    except UnicodeDecodeError as error:
-        problem = f"is not UTF-8 text (byte 0x{error.object[error.start]:02x})"
-        raise DataError(problem, where=path, hint="save the table as UTF-8") from None
-
-
-def _numbered(reader: Any, path: str) -> Iterator[Row]:
-    line = 1
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DataError(
-                f"cannot be read as a table ({error})", where=f"{path}:{line}"
-            ) from None
-        if any(cell.strip() for cell in cells):
-            yield line, cells
-        line = reader.line_num + 1
-
-
-@dataclass
-class _Reader:
-    """Collects rows, once the first one has told the columns."""
-
-    path: str
-    names: list[str]
-    label_at: int
-    has_header: bool
-    most_bytes: int
-    numbers: array[float] = field(default_factory=lambda: array("d"))
-    labels: list[str] = field(default_factory=list[str])
-    lines: array[int] = field(default_factory=lambda: array("q"))
-
-    @classmethod
-    def of(cls, path: str, first: list[str], most_bytes: int) -> _Reader:
-        """A reader for a table that begins with this row."""
-        folded = [cell.strip().lower() for cell in first]
-        marked = [folded.index(name) for name in LABEL_NAMES if name in folded]
-        label_at = marked[0] if marked else len(first) - 1
-        others = [cell for i, cell in enumerate(first) if i != label_at]
-        has_header = not any(_is_number(cell) for cell in others) and all(folded)
-        if not has_header:
-            label_at = len(first) - 1
-        names = first if has_header else [str(i + 1) for i in range(len(first))]
-        return cls(path, [name.strip() for name in names], label_at, has_header, most_bytes)
-
-    def add(self, line: int, cells: list[str]) -> None:
-        """Take in one row."""
-        if len(cells) != len(self.names):
-            raise DataError(
-                f"{len(cells)} cells, but the first row has {len(self.names)}",
-                where=f"{self.path}:{line}",
-            )
-        label = cells.pop(self.label_at).strip()
-        if not label:
-            self._refuse(line, self.label_at, "a class", label)
-        self.numbers.extend(self._numbers(line, cells))
-        self.labels.append(label)
-        self.lines.append(line)
-        if 8 * len(self.numbers) > self.most_bytes:
-            limit = size_text(self.most_bytes)
-            problem = f"more numbers than fit in {limit}, the memory allowed"
-            raise DataError(problem, where=f"{self.path}:{line}", hint="use fewer examples")
-
-    def _numbers(self, line: int, cells: list[str]) -> list[float]:
-        try:
-            numbers = [float(cell) for cell in cells]
-            bad = None if all(map(math.isfinite, numbers)) else _is_finite
-        except ValueError:
-            numbers, bad = [], _is_number
-        if bad is None:
-            return numbers
-        place = next(place for place, cell in enumerate(cells) if not bad(cell))
-        self._refuse(line, place + (place >= self.label_at), "a finite number", cells[place])
-
-    def _refuse(self, line: int, column: int, expected: str, cell: str) -> NoReturn:
-        name = f" ({self.names[column]!r})" if self.has_header else ""
-        raise DataError(
-            f"expected {expected}, received {cell[:40]!r}",
-            where=f"{self.path}:{line}, column {column + 1}{name}",
-            hint="every cell needs a value; fill in or leave out rows with gaps",
-        )
-
-    def table(self) -> Table:
-        """Everything taken in."""
-        columns = [name for i, name in enumerate(self.names) if i != self.label_at]
-        numbers = np.frombuffer(self.numbers, np.float64) if self.numbers else np.zeros(0)
-        return Table(
-            tuple(columns), numbers.reshape(len(self.labels), len(columns)), self._classes()
-        )
-
-    def _classes(self) -> Array:
-        """Whole numbers if all labels are numbers, else the names of the classes."""
-        if not self.labels or not all(map(_is_number, self.labels)):
-            return np.array(self.labels, dtype=np.str_)
-        for line, label in zip(self.lines, self.labels, strict=True):
-            if not _is_whole(label):
-                self._refuse(line, self.label_at, "a class (a whole number or a name)", label)
-        return np.array([int(float(label)) for label in self.labels], np.int64)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_finite(cell: str) -> bool:
-    return math.isfinite(float(cell))
-
-
-def _is_whole(label: str) -> bool:
-    return abs(float(label)) < 2**53 and float(label).is_integer()

@@ -61,7 +61,7 @@ def test_inputs_and_labels_by_their_usual_names(
     assert (data.train.size, data.test.size, data.num_classes) == (15, 5, 4)
     for split in (data.train, data.test):
         places = [int(np.flatnonzero((row == X).all((1, 2)))[0]) for row in split.inputs[0]]
-        assert split.labels.tolist() == [place % 4 for place in places]
+        assert split.labels[0].tolist() == [place % 4 for place in places]
 
 
 def test_names_of_nodes_come_first(save_npz: Save) -> None:
@@ -89,7 +89,7 @@ def test_names_of_classes_become_ids(save_npz: Save, load_one: Load) -> None:
     words = np.array(["dog", "ant", "cat", "ant"])[Y]
     data = load_one(save_npz(x=X, y=words), (2, 3))
     assert data.class_names == ("ant", "cat", "dog")
-    for example, label in zip(data.train.inputs[0], data.train.labels, strict=True):
+    for example, label in zip(data.train.inputs[0], data.train.labels[0], strict=True):
         place = int(np.flatnonzero((example == X).all((1, 2)))[0])
         assert data.class_names[label] == words[place]
 
@@ -135,8 +135,8 @@ def test_names_of_classes_are_gathered_from_both_halves(save_npz: Save, load_one
     train, test = np.array(["cat", "dog"])[Y % 2], np.array(["bee", "dog"])[Y % 2]
     data = load_one(save_npz(x_train=X, y_train=train, x_test=X, y_test=test), (2, 3))
     assert data.class_names == ("bee", "cat", "dog")
-    assert [data.class_names[label] for label in data.test.labels] == test.tolist()
-    assert [data.class_names[label] for label in data.train.labels] == train.tolist()
+    assert [data.class_names[label] for label in data.test.labels[0]] == test.tolist()
+    assert [data.class_names[label] for label in data.train.labels[0]] == train.tolist()
 
 
 def test_other_numbers_are_taken_as_they_are(save_npz: Save, load_one: Load) -> None:
@@ -230,10 +230,11 @@ def test_peek_does_not_unpack_the_inputs(place: Path) -> None:
             "   a classifier needs examples of at least two classes",
         ),
         (
-            {"x": X, "y": np.eye(4)[Y]},
+            {"x": X, "y": np.eye(4)[Y] + np.eye(4)[3]},
             "data.npz, 'y': labels have shape (20, 4); one whole number or name for each example"
             " is expected\n"
-            "   one-hot labels become class ids by labels.argmax(axis=1)",
+            "   one-hot rows hold a single 1 each; several yes-or-no answers an example need an"
+            " output of sigmoids",
         ),
         (
             {"x": X, "y": Y + 0.5},

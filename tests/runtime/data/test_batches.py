@@ -24,7 +24,7 @@ from opgraph.runtime.data.order import random_words
 
 def split_of(size: int) -> Split:
     images = np.arange(size * 6, dtype=np.float32).reshape(size, 2, 3)
-    return Split((images, np.arange(size, dtype=np.int32)), np.arange(size, dtype=np.int32) % 3)
+    return Split((images, np.arange(size, dtype=np.int32)), (np.arange(size, dtype=np.int32) % 3,))
 
 
 @given(
@@ -46,7 +46,7 @@ def test_batches_walk_the_permutation(
     for batch in made:
         assert np.array_equal(batch.inputs[0], split.inputs[0][batch.indices])
         assert np.array_equal(batch.inputs[1], batch.indices)
-        assert np.array_equal(batch.labels, batch.indices % 3)
+        assert np.array_equal(batch.labels[0], batch.indices % 3)
         assert batch.size == len(batch.indices)
         assert batch.indices.dtype == np.int64
 
@@ -125,7 +125,7 @@ def test_fingerprint_tells_order_shape_and_type() -> None:
 def test_fingerprint_of_a_batch_covers_indices_inputs_and_labels() -> None:
     split = split_of(4)
     batch = take(split, np.array([2, 0]))
-    assert batch.fingerprint == fingerprint(batch.indices, *batch.inputs, batch.labels)
+    assert batch.fingerprint == fingerprint(batch.indices, *batch.inputs, *batch.labels)
 
 
 @pytest.mark.slow

@@ -27,9 +27,9 @@ def test_are_split_as_everyone_splits_them(digits: Data) -> None:
     bunch = load_digits()
     parts = train_test_split(bunch.target, test_size=0.25, random_state=0, stratify=bunch.target)
     assert (digits.train.size, digits.test.size) == (1347, 450)
-    assert np.array_equal(digits.train.labels, parts[0])
-    assert np.array_equal(digits.test.labels, parts[1])
-    assert np.bincount(digits.test.labels).tolist() == [45, 46, 44, 46, 45, 46, 45, 45, 43, 45]
+    assert np.array_equal(digits.train.labels[0], parts[0])
+    assert np.array_equal(digits.test.labels[0], parts[1])
+    assert np.bincount(digits.test.labels[0]).tolist() == [45, 46, 44, 46, 45, 46, 45, 45, 43, 45]
 
 
 def test_are_enlarged_as_pillow_does_it(digits: Data) -> None:
@@ -48,7 +48,7 @@ def test_are_enlarged_as_pillow_does_it(digits: Data) -> None:
 def test_are_float32_between_0_and_1_and_cannot_be_written_to(digits: Data) -> None:
     pictures = digits.train.inputs[0]
     assert pictures.dtype == np.float32
-    assert digits.train.labels.dtype == np.int32
+    assert digits.train.labels[0].dtype == np.int32
     assert (pictures.min(), pictures.max()) == (0, 1)
     with pytest.raises(ValueError, match="read-only"):
         pictures[0] = 0
@@ -80,6 +80,17 @@ def test_description_is_json_and_says_what_was_done(digits: Data) -> None:
             }
         ],
         "outputs": [],
+        "targets": [
+            {
+                "output": "",
+                "kind": "classes",
+                "output_shape": [10],
+                "shape": [],
+                "num_classes": 10,
+                "class_names": [str(n) for n in range(10)],
+            }
+        ],
+        "notes": [],
         "seed": 0,
         "most_bytes": 4 << 30,
         "fingerprint": digits.fingerprint,

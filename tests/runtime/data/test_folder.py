@@ -46,7 +46,7 @@ def test_each_folder_is_a_class(pets: Path, load_one: Load) -> None:
     data = load_one("pets", SHAPE)
     assert data.class_names == ("cat", "dog")
     assert (data.train.size, data.test.size) == (6, 2)
-    assert np.bincount(data.train.labels).tolist() == [3, 3]
+    assert np.bincount(data.train.labels[0]).tolist() == [3, 3]
     assert data.description["passed_over"] == 2
     assert data.description["inputs"][0] == {
         "name": "x",
@@ -88,7 +88,7 @@ def test_train_and_test_folders(place: Path, refusal: Refusal, load_one: Load) -
             paint(place / half / pet / "0.jpg", number)
     data = load_one(str(place), SHAPE)
     assert (data.train.size, data.test.size) == (2, 2)
-    assert data.train.labels.tolist() == data.test.labels.tolist() == [0, 1]
+    assert data.train.labels[0].tolist() == data.test.labels[0].tolist() == [0, 1]
     paint(place / "test/fox/0.png")
     (place / "data").mkdir()
     (place / "test").rename(place / "data/test")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from opgraph.errors import DataError, MissingDependencyError
-from opgraph.runtime.data import Data, DataFacts, keras_source, peek
+from opgraph.runtime.data import Data, DataFacts, Target, TargetSpec, keras_source, peek
 from opgraph.runtime.data.keras_names import KERAS_NAMES
 
 Refusal = Callable[..., str]
@@ -40,6 +40,8 @@ def downloaded(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         ("cifar100", DataFacts((32, 32, 3), 100, "float32")),
         ("imdb", DataFacts((200,), 2, "int32")),
         ("reuters", DataFacts((200,), 46, "int32")),
+        ("boston_housing", DataFacts((13,), None, "float32", "numbers")),
+        ("california_housing", DataFacts((8,), None, "float32", "numbers")),
     ],
 )
 def test_peek_downloads_nothing(
@@ -57,7 +59,7 @@ def test_pictures_keep_the_split_they_come_with(
     data = load_one("cifar10", (32, 32, 3))
     assert (data.train.size, data.test.size, data.num_classes) == (50, 20, 10)
     assert np.allclose(data.train.inputs[0], pixels / 255, atol=1e-7)
-    assert data.train.labels.tolist() == [n % 10 for n in range(50)]
+    assert data.train.labels[0].tolist() == [n % 10 for n in range(50)]
     assert data.class_names[:2] == ("airplane", "automobile")
     assert data.description["title"] == "keras.datasets.cifar10"
     assert data.description["inputs"][0]["divided_by"] == 255.0
@@ -112,12 +114,21 @@ def test_texts_need_a_row(refusal: Refusal, load_one: Load) -> None:
 
 
 def test_prices_are_not_classes(refusal: Refusal, load_one: Load) -> None:
-    message = (
-        "boston_housing: its targets are prices, not classes; opgraph trains classifiers on data by"
-        " name"
+    assert refusal(load_one, "boston_housing", (13,)) == (
+        "boston_housing: its targets are prices, not classes\n"
+        "   end the network in one unit without activation, trained by mse"
     )
-    assert refusal(load_one, "boston_housing", (13,)) == message
-    assert refusal(peek, "boston_housing") == message
+
+
+def test_prices_are_numbers(downloaded: Callable[..., None], load_one: Load) -> None:
+    rows, prices = np.random.default_rng(0).random((50, 8)), np.linspace(1, 5, 50)
+    downloaded(rows, prices)
+    price = TargetSpec("price", "numbers", (1,))
+    data = load_one("california_housing", (8,), targets=[price])
+    assert np.array_equal(data.train.inputs[0], rows.astype("f4"))
+    assert np.array_equal(data.train.labels[0], prices.astype("f4")[:, None])
+    assert (data.num_classes, data.class_names) == (None, ())
+    assert data.targets == (Target("price", "numbers", (1,)),)
 
 
 def test_memory_is_bounded_before_the_download(

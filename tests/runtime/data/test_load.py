@@ -147,8 +147,8 @@ print(load("d.npz", [("x", (2,), None)]).train, load("synthetic:blobs:8", [("x",
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout == (
-        "DataFacts(shape=(2,), num_classes=2, dtype='float32')"
-        " DataFacts(shape=None, num_classes=10, dtype='float32')"
-        " DataFacts(shape=(28, 28, 1), num_classes=10, dtype='float32')\n"
+        "DataFacts(shape=(2,), num_classes=2, dtype='float32', kind='classes')"
+        " DataFacts(shape=None, num_classes=10, dtype='float32', kind='classes')"
+        " DataFacts(shape=(28, 28, 1), num_classes=10, dtype='float32', kind='classes')\n"
         "Split(6 examples of float32(2,)) Split(2 examples of float32(2,))\n"
     )

@@ -18,6 +18,7 @@ Refusal = Callable[..., str]
 Load = Callable[..., Data]
 Write = Callable[..., str]
 PLAIN = "1,2,0\n3,4,1\n5,6,1\n7,8,0\n"
+WHOLE = "\n   fractions are for an output that is compared with numbers (by mse or mae)"
 GAPS = "\n   every cell needs a value; fill in or leave out rows with gaps"
 
 
@@ -37,7 +38,7 @@ def rows(data: Data) -> set[tuple[float, ...]]:
     return {
         (*map(float, example.ravel()), data.class_names[label])
         for split in (data.train, data.test)
-        for example, label in zip(split.inputs[0], split.labels, strict=True)
+        for example, label in zip(split.inputs[0], split.labels[0], strict=True)
     }
 
 
@@ -97,7 +98,7 @@ def test_agrees_with_pandas(
     table = read_table(write(text), 1 << 20)
     again = pd.read_csv("t.csv", header=0 if header else None, float_precision="round_trip")
     assert np.array_equal(table.numbers, again.iloc[:, :3].to_numpy(np.float64))
-    assert table.labels.tolist() == again.iloc[:, 3].tolist()
+    assert table.labels[0].classes().tolist() == again.iloc[:, 3].tolist()
 
 
 def test_rows_are_laid_out_in_the_shape_of_the_input(write: Write, load_one: Load) -> None:
@@ -125,7 +126,7 @@ def test_columns_are_dealt_to_several_inputs(write: Write, refusal: Refusal) -> 
         ("a,b,label\n", "t.csv: there are no examples"),
         (
             "1\n2\n",
-            "t.csv:1: one column only; at least one of numbers and one of classes are expected\n"
+            "t.csv:1: one column only; at least one of numbers and one of labels are expected\n"
             "   cells are separated by ','",
         ),
         (
@@ -144,14 +145,16 @@ def test_columns_are_dealt_to_several_inputs(write: Write, refusal: Refusal) -> 
             "1,2,0\nNaN,4,1\n",
             "t.csv:2, column 1: expected a finite number, received 'NaN'" + GAPS,
         ),
-        ("1,2,0\n3,4,\n", "t.csv:2, column 3: expected a class, received ''" + GAPS),
+        ("1,2,0\n3,4,\n", "t.csv:2, column 3: expected a label, received ''" + GAPS),
         (
             "1,2,0\n3,4,0.5\n",
-            "t.csv:2, column 3: expected a class (a whole number or a name), received '0.5'" + GAPS,
+            "t.csv:2, column 3: expected a class (a whole number or a name), received '0.5'"
+            + WHOLE,
         ),
         (
             "1,2,0\n\n3,4,nan\n",
-            "t.csv:3, column 3: expected a class (a whole number or a name), received 'nan'" + GAPS,
+            "t.csv:3, column 3: expected a class (a whole number or a name), received 'nan'"
+            + WHOLE,
         ),
         ("1,2,0\n3,4\n", "t.csv:2: 2 cells, but the first row has 3"),
         ("1,2,0\n3,4,5,6\n", "t.csv:2: 4 cells, but the first row has 3"),
