@@ -18,38 +18,50 @@ from opgraph.version import __version__
 
 if TYPE_CHECKING:
     from opgraph.api import (
+        Attached,
         Graph,
         Run,
+        attach,
         build,
+        draw_curves,
         dry_run,
         evaluate,
+        export_run,
         from_keras,
         node_names,
         open_run,
         plot,
         predict,
         read,
+        resume,
         to_graphviz,
         trace,
+        verify_traced,
     )
     from opgraph.errors import OpgraphError
 
 __all__ = [
+    "Attached",
     "Graph",
     "OpgraphError",
     "Run",
     "__version__",
+    "attach",
     "build",
+    "draw_curves",
     "dry_run",
     "evaluate",
+    "export_run",
     "from_keras",
     "node_names",
     "open_run",
     "plot",
     "predict",
     "read",
+    "resume",
     "to_graphviz",
     "trace",
+    "verify_traced",
 ]
 
 _HOME = {name: "opgraph.api" for name in __all__ if name != "__version__"}

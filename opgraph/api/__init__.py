@@ -3,9 +3,11 @@
 Top layer, beside the command line. Must not compute anything itself.
 """
 
+from opgraph.api.attaching import Attached, attach
+from opgraph.api.curves import draw_curves
+from opgraph.api.exporting import export_run
 from opgraph.api.functions import (
     build,
-    dry_run,
     evaluate,
     from_keras,
     node_names,
@@ -14,23 +16,29 @@ from opgraph.api.functions import (
     predict,
     read,
     to_graphviz,
-    trace,
 )
 from opgraph.api.graph import Graph
 from opgraph.api.run import Run
+from opgraph.api.training import dry_run, resume, trace, verify_traced
 
 __all__ = [
+    "Attached",
     "Graph",
     "Run",
+    "attach",
     "build",
+    "draw_curves",
     "dry_run",
     "evaluate",
+    "export_run",
     "from_keras",
     "node_names",
     "open_run",
     "plot",
     "predict",
     "read",
+    "resume",
     "to_graphviz",
     "trace",
+    "verify_traced",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 from opgraph.errors import MissingDependencyError
 
@@ -13,6 +14,8 @@ PACKAGES = {
     "keras": ("TensorFlow", "train"),
     "pyarrow": ("pyarrow", "train"),
     "safetensors": ("safetensors", "train"),
+    "h5py": ("h5py", "train"),
+    "tomli_w": ("tomli-w", "train"),
 }
 
 
@@ -39,3 +42,12 @@ def needed_for(purpose: str) -> Generator[None]:
         raise MissingDependencyError(
             f"{purpose} needs {name}, which is not installed: pip install 'opgraph[{extra}]'"
         ) from None
+
+
+def needed_runtime() -> Any:
+    """The package that trains, or one line that says what to install."""
+    from opgraph import runtime
+
+    with needed_for("training"):
+        _ = runtime.build, runtime.trace
+    return runtime

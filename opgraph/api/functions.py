@@ -10,17 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from opgraph.api.extras import needed_for
+from opgraph.api.extras import needed_runtime
 from opgraph.api.graph import Graph
 from opgraph.api.run import Run
 from opgraph.errors import FormatError
 
 if TYPE_CHECKING:
-    from opgraph.analysis import Analysis
     from opgraph.graph import OpGraph
-    from opgraph.ops import Shape
-    from opgraph.runtime import Evaluation, Plan, Prediction, Progress
-    from opgraph.runtime.data import Data
+    from opgraph.runtime import Evaluation, Prediction
 
 # Anything that makes a text an edge list rather than the name of a file.
 _TEXT = re.compile(r"[\n→⟶⇒]|->|=>|-->")
@@ -83,7 +80,7 @@ def from_keras(model: Any) -> Graph:
         ) from None
     graph = read_config(config)
     if any(node.kind.category == "opaque" for node in graph):
-        graph = _runtime().describe_opaque(graph, model)
+        graph = needed_runtime().describe_opaque(graph, model)
     return Graph(graph)
 
 
@@ -101,12 +98,12 @@ def build(graph: Any, *, seed: int | None = None) -> Any:
         OpgraphError: the graph has faults, or Keras refuses a node.
         MissingDependencyError: TensorFlow is not installed.
     """
-    return _runtime().build(_completed(read(graph)), seed=seed).model
+    return needed_runtime().build(_completed(read(graph)), seed=seed).model
 
 
 def node_names(model: Any) -> dict[str, str]:
     """The node that each layer of a model stands for, by layer name."""
-    return cast("dict[str, str]", _runtime().node_names(model))
+    return cast("dict[str, str]", needed_runtime().node_names(model))
 
 
 def plot(
@@ -149,136 +146,6 @@ def open_run(path: str | Path) -> Run:
     return Run(path)
 
 
-def trace(
-    graph: Any,
-    data: Any = "digits",
-    *,
-    output: str | Path = "runs/latest",
-    settings: Sequence[str] = (),
-    input_shape: Shape | None = None,
-    num_classes: int | None = None,
-    progress: Progress | None = None,
-    overwrite: bool = False,
-    command: Sequence[str] = (),
-    **recipe: Any,
-) -> Run:
-    """Train a graph and measure every node at every step.
-
-    Args:
-        graph: a `Graph`, or whatever `read` takes. A Keras model is taken as a graph: it is built
-            anew, with initial weights of its own.
-        data: `digits`, a Keras dataset's name, an `.npz`, a CSV file, a folder of images,
-            `synthetic:<kind>`, or a `Data`.
-        output: the run directory to make.
-        settings: attribute overrides, such as `"batch_norm*.momentum=0.9"`.
-        input_shape: shape of one example, for inputs that do not say theirs.
-        num_classes: outputs of the last dense layer; what the data say when left out.
-        progress: told about each step (`on_step`).
-        overwrite: replace a run that `output` holds.
-        command: the words of the command that makes the run again.
-        recipe: steps or epochs, batch_size, seed, optimizer, learning_rate, schedule,
-            keyframe_every, stop_on_nan.
-
-    Returns:
-        The recorded run. `run.config["outcome"]` says how it ended.
-
-    Raises:
-        OpgraphError: the graph, the data or an option is wrong; nothing is written then.
-        TraceError: the loss is no number any more; the run holds every step up to that one.
-        MissingDependencyError: TensorFlow is not installed.
-    """
-    from opgraph.formats import to_json
-
-    runtime = _runtime()
-    analysis, loaded = prepare(read(graph).set(*settings), data, input_shape, num_classes)
-    runtime.trace(
-        analysis.graph,
-        loaded,
-        run_dir=Path(output),
-        graph_json=to_json(analysis.graph),
-        progress=progress,
-        overwrite=overwrite,
-        command=tuple(command),
-        **recipe,
-    )
-    Graph(analysis.graph).draw(Path(output) / "graph.svg", title=analysis.graph.name)
-    return Run(output)
-
-
-def dry_run(
-    graph: Any,
-    data: Any = "digits",
-    *,
-    settings: Sequence[str] = (),
-    input_shape: Shape | None = None,
-    num_classes: int | None = None,
-    **recipe: Any,
-) -> Plan:
-    """Say what a training will take: sites, memory, disk and time; nothing is written.
-
-    The arguments are those of `trace`. A few steps are taken with a copy that is thrown away, so
-    that time and size are measured.
-    """
-    runtime = _runtime()
-    analysis, loaded = prepare(read(graph).set(*settings), data, input_shape, num_classes)
-    return cast("Plan", runtime.plan(analysis.graph, loaded, **recipe))
-
-
-def prepare(
-    graph: Graph, data: Any, input_shape: Shape | None = None, num_classes: int | None = None
-) -> tuple[Analysis, Data]:
-    """Complete a graph with what the data say, and fit the data to its inputs.
-
-    Raises:
-        OpgraphError: the graph is wrong, or the data do not fit it.
-    """
-    from opgraph.runtime.data import Data, peek
-
-    facts = data if isinstance(data, Data) else peek(data)
-    shape = input_shape or (None if isinstance(facts, Data) else facts.shape)
-    analysis = graph.analyze(shape, num_classes or facts.num_classes).require()
-    return analysis, data if isinstance(data, Data) else _load(data, analysis)
-
-
-def _load(data: str, analysis: Analysis) -> Data:
-    from opgraph.runtime.data import load
-
-    graph = analysis.graph
-    return load(
-        str(data),
-        _inputs(analysis),
-        num_classes=_classes(analysis),
-        outputs=graph.sinks,
-        vocabulary=_vocabulary(graph),
-    )
-
-
-def _inputs(analysis: Analysis) -> list[tuple[str, Shape, str | None]]:
-    """Name, shape and type of each input."""
-    return [
-        (node.name, cast("Shape", analysis[node.name].output), node.op.dtype)
-        for node in analysis.graph
-        if node.kind.category == "input"
-    ]
-
-
-def _classes(analysis: Analysis) -> int | None:
-    """The number of classes that the last node tells apart, where it is a row of scores."""
-    shape = analysis[analysis.graph.sinks[0]].output
-    if shape is None or len(shape) != 1 or shape[0] is None:
-        return None
-    return 2 if shape[0] == 1 else shape[0]
-
-
-def _vocabulary(graph: OpGraph) -> dict[str, int]:
-    """The number of tokens that an embedding behind an input knows, by input."""
-    return {
-        edge.source: int(cast("Any", graph[edge.target].op).input_dim)
-        for edge in graph.edges
-        if graph[edge.target].kind.kind == "Embedding"
-    }
-
-
 def evaluate(run: Any, data: Any = None, *, step: int | None = None) -> Evaluation:
     """Test a recorded training on held-out data.
 
@@ -290,15 +157,16 @@ def evaluate(run: Any, data: Any = None, *, step: int | None = None) -> Evaluati
     Returns:
         Loss, accuracy, accuracy for each class, and the confusion matrix.
     """
-    from opgraph.runtime.data import Data, recreate
+    from opgraph.api.data import fit_data
+    from opgraph.runtime.data import recreate
 
     run = run if isinstance(run, Run) else Run(run)
-    runtime = _runtime()
+    runtime = needed_runtime()
     if data is None:
-        data = recreate(run.config["data"])
-    elif not isinstance(data, Data):
-        data = _load(data, run.graph.analyze())
-    return cast("Evaluation", runtime.evaluate(run.model(step), data.test))
+        found = recreate(run.config["data"])
+    else:
+        found = fit_data(run.graph.analyze(), data, run.config["config"])
+    return cast("Evaluation", runtime.evaluate(run.model(step), found.test))
 
 
 def predict(run: Any, images: Sequence[str | Path], *, step: int | None = None) -> Prediction:
@@ -314,22 +182,14 @@ def predict(run: Any, images: Sequence[str | Path], *, step: int | None = None) 
     """
     import numpy as np
 
+    from opgraph.api.data import inputs_of
     from opgraph.runtime.data import read_image
 
     run = run if isinstance(run, Run) else Run(run)
-    shape = _inputs(run.graph.analyze())[0][1]
+    shape = inputs_of(run.graph.analyze())[0][1]
     pixels = np.stack([read_image(image, shape, run.config["data"]) for image in images])
-    return cast("Prediction", _runtime().predict(run.model(step), [pixels]))
+    return cast("Prediction", needed_runtime().predict(run.model(step), [pixels]))
 
 
 def _completed(graph: Graph) -> OpGraph:
     return graph.analyze().require().graph
-
-
-def _runtime() -> Any:
-    """The package that trains, or one line that says what to install."""
-    from opgraph import runtime
-
-    with needed_for("training"):
-        _ = runtime.build, runtime.trace
-    return runtime

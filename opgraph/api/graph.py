@@ -132,6 +132,6 @@ class Graph:
 
     def trace(self, data: Any = "digits", **options: Any) -> Any:
         """Train the graph and measure every node at every step. See `opgraph.trace`."""
-        from opgraph.api.functions import trace
+        from opgraph.api.training import trace
 
         return trace(self, data, **options)

@@ -13,8 +13,10 @@ from opgraph.api.extras import needed_for
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from opgraph.api.exporting import Exported
     from opgraph.api.graph import Graph
     from opgraph.record import Record, SiteKind
+    from opgraph.render.curves import Series
     from opgraph.runtime import Evaluation, Prediction
 
 
@@ -71,6 +73,18 @@ class Run:
             RunError: no such kind, or the files cannot be read.
         """
         return self.record.table(kind, nodes=nodes, steps=steps)
+
+    def curves(self, what: Any = None, **options: Any) -> list[list[Series]]:
+        """Quantities over the steps, drawn to `output=`; see `opgraph.draw_curves`."""
+        from opgraph.api.curves import draw_curves
+
+        return draw_curves(self, what, **options)
+
+    def export(self, to: str, output: str | Path, **options: Any) -> Exported:
+        """The run for another tool: `csv`, `tensorboard`, `netron` or `model-explorer`."""
+        from opgraph.api.exporting import export_run
+
+        return export_run(self, to, output, **options)
 
     @property
     def keyframes(self) -> list[int]:

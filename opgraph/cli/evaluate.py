@@ -31,4 +31,4 @@ def command(
         print_json(result.as_dict())
     else:
         console().print(report.evaluation(result, opened.config["data"]["class_names"]))
-    return 1 if min_accuracy is not None and result.accuracy < min_accuracy else 0
+    return 1 if min_accuracy is not None and (result.accuracy or 0.0) < min_accuracy else 0

@@ -17,9 +17,14 @@ COMMANDS = {
     "show": "Print the table of a graph: shapes, parameters, cost.",
     "draw": "Draw a graph as SVG.",
     "trace": "Train a graph and measure every node at every step.",
+    "runs": "List recorded trainings, and remove those no longer needed.",
+    "curves": "Draw quantities of a recorded training over its steps.",
+    "export": "Write a recorded training for other tools.",
     "evaluate": "Test a recorded training on held-out data.",
     "predict": "Classify images with a recorded training.",
     "convert": "Write a graph in another format, Keras source included.",
+    "verify": "Prove on a network of your own that measuring changes nothing.",
+    "kernel": "Say how statistics are computed, or compile the kernel for it.",
     "ops": "List the known operations, or explain one.",
 }
 INTERRUPTED = 130

@@ -21,8 +21,13 @@ def without_startup_talk() -> None:
     if LEVEL in os.environ:
         return
     os.environ[LEVEL] = "3"
-    with contextlib.suppress(ModuleNotFoundError), _kept_back():
-        importlib.import_module("opgraph.runtime.builder")
+    try:
+        with contextlib.suppress(ModuleNotFoundError), _kept_back():
+            importlib.import_module("opgraph.runtime.builder")
+    finally:
+        del os.environ[
+            LEVEL
+        ]  # TensorFlow has read it; processes that are started decide themselves
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,10 +41,13 @@ class Bar:
         self.task = progress.add_task("preparing", total=None, loss="", rate="")
         self.seconds = 0.0
 
-    def on_step(self, step: int, total: int, loss: float, accuracy: float, seconds: float) -> None:
+    def on_step(
+        self, step: int, total: int, loss: float, accuracy: float | None, seconds: float
+    ) -> None:
         """A step was taken."""
         self.seconds = seconds if not self.seconds else 0.95 * self.seconds + 0.05 * seconds
-        figures = f"loss {loss:.3f}  accuracy {accuracy:.2f}"
+        figures = f"loss {loss:.3f}"
+        figures += "" if accuracy is None else f"  accuracy {accuracy:.2f}"
         rate = f"{1 / self.seconds:.0f} steps/s" if self.seconds else ""
         self.progress.update(
             self.task, description="training", completed=step, total=total, loss=figures, rate=rate
@@ -111,7 +114,7 @@ def run_summary(run: Run) -> RenderableType:
              " every step")
     )  # fmt: skip
     if test is not None:
-        headline = f"test accuracy {test['accuracy']:.4f}, loss {test['loss']:.4f}"
+        headline = f"test {_test_figures(test)}"
         lines.append(Text(f"{headline} on {test['size']:,} examples never trained on", "bold"))
     return Group(*lines, Text(""), _written(run), Text(""), _next_commands(run))
 
@@ -145,9 +148,11 @@ def _written(run: Run) -> RenderableType:
         "graph.svg": "its picture",
         "steps": "loss, accuracy, learning rate, times",
         "output": "each node's output: mean, rms, min, max, zeros",
-        "output_grad": "gradient of the loss at each output",
+        "output_grad": "gradient of the loss at each output: the same",
         "weight": "each weight: size, gradient, true update",
+        "slot": "the optimizer's slots",
         "bn": "batch and moving statistics",
+        "dropout": "what each dropout kept",
         "keyframes": f"the full state at {len(run.keyframes)} steps",
     }
     for name, what in known.items():
@@ -170,29 +175,39 @@ def _next_commands(run: Run) -> RenderableType:
 
 def evaluation(result: Evaluation, class_names: Sequence[str]) -> RenderableType:
     """Accuracy, loss, and how often each class was taken for which."""
-    headline = f"accuracy {result.accuracy:.4f}, loss {result.loss:.4f} on {result.size:,} examples"
-    names = [*class_names, *map(str, range(len(class_names), len(result.confusion)))]
+    headline = f"{_test_figures(result.as_dict())} on {result.size:,} examples"
+    confusion = result.confusion
+    if confusion is None:
+        return Text(headline, "bold")
+    names = [*class_names, *map(str, range(len(class_names), len(confusion)))]
     few = len(names) <= MATRIX_CLASSES
-    table = _matrix(result, names) if few else _mistakes(result, names)
+    table = _matrix(confusion, result.class_accuracy, names) if few else _mistakes(confusion, names)
     return Group(Text(headline, "bold"), Text(""), table)
 
 
-def _matrix(result: Evaluation, names: Sequence[str]) -> Table:
+def _test_figures(test: Mapping[str, Any]) -> str:
+    """The figures of a test: accuracy first where there are classes, then the loss."""
+    figures = {} if test["accuracy"] is None else {"accuracy": test["accuracy"]}
+    figures |= {"loss": test["loss"], **test.get("metrics", {})}
+    return ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+
+
+def _matrix(confusion: Any, accuracy: Sequence[float | None], names: Sequence[str]) -> Table:
     table = _table("class", "accuracy", *names)
     table.title, table.title_justify = "rows: the class; columns: what it was taken for", "left"
-    for name, share, row in zip(names, result.class_accuracy, result.confusion, strict=True):
+    for name, share, row in zip(names, accuracy, confusion, strict=True):
         counts = [str(count) if count else "." for count in row]
         table.add_row(name, "?" if share is None else f"{share:.3f}", *counts)
     return table
 
 
-def _mistakes(result: Evaluation, names: Sequence[str]) -> Table:
+def _mistakes(confusion: Any, names: Sequence[str]) -> Table:
     """The most frequent mistakes, where a matrix would not fit."""
     table = _table("class", "taken for", "times")
     table.title, table.title_justify = "The most frequent mistakes", "left"
     wrong = [
         (int(count), row, column)
-        for row, counts in enumerate(result.confusion)
+        for row, counts in enumerate(confusion)
         for column, count in enumerate(counts)
         if count and row != column
     ]

@@ -3,70 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from opgraph.cli.console import console, print_json
-from opgraph.cli.options import graph_options, json_option, read_graph
+from opgraph.cli.options import read_graph
 from opgraph.cli.quiet import without_startup_talk
+from opgraph.cli.trace_options import NOT_IN_A_PLAN, Sections, gather, trace_options
 
 if TYPE_CHECKING:
-    from opgraph.ops import Shape
+    from opgraph.api import Run
 
-DEFAULT_STEPS = 300
 INTERRUPTED = 130
+EXAMPLES = """\b
+Examples:
+  opgraph trace network.txt --data digits --steps 400 -o runs/first
+  opgraph trace network.txt --set 'batch_norm*.momentum=0.9' --dry-run
+  opgraph trace network.txt --optimizer 'adamw(weight_decay=1e-4)' --schedule 'cosine(warmup=50)'
+  opgraph trace network.txt --epochs 20 --early-stopping 3 --keep-best val_loss
+  opgraph trace network.txt --weights runs/first --freeze 'conv*' -o runs/tuned
+  opgraph trace --config run.toml --lr 0.01
+"""
 
 
-@click.command(
-    epilog="Example: opgraph trace network.txt --data digits --steps 400 -o runs/first"
-    " --set 'batch_norm*.momentum=0.9'"
-)
-@graph_options
-@click.option(
-    "--data",
-    default="digits",
-    show_default=True,
-    help="digits, a Keras dataset, data.npz, data.csv, a folder of images, synthetic:KIND.",
-)
-@click.option("-o", "--output", default="runs/latest", show_default=True, help="Run directory.")
-@click.option(
-    "--steps",
-    type=click.IntRange(1),
-    default=None,
-    help=f"Optimizer updates; {DEFAULT_STEPS} by default.",
-)
-@click.option(
-    "--epochs", type=click.IntRange(1), default=None, help="Passes over the data instead."
-)
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
-@click.option("--optimizer", default="adam", show_default=True, help="sgd, momentum, adam, ...")
-@click.option(
-    "--lr", "learning_rate", type=float, default=3e-3, show_default=True, help="Learning rate."
-)
-@click.option(
-    "--schedule",
-    type=click.Choice(["constant", "cosine"]),
-    default="cosine",
-    show_default=True,
-    help="How the learning rate goes down.",
-)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option(
-    "--keyframe-every", type=click.IntRange(1), default=None, help="Steps between two full states."
-)
-@click.option("--overwrite", is_flag=True, help="Replace a run that is there already.")
-@click.option("--dry-run", is_flag=True, help="Say what it will take; train nothing.")
-@json_option
-def command(
-    file: str,
-    settings: tuple[str, ...],
-    input_shape: Shape | None,
-    classes: int | None,
-    as_json: bool,
-    dry_run: bool,
-    **options: Any,
-) -> int:
+@click.command(cls=Sections, epilog=EXAMPLES)
+@trace_options
+def command(as_json: bool, dry_run: bool, **given: Any) -> int:
     """Train a graph and measure every node at every step.
 
     Writes a run directory: the statistics of each step as Parquet tables, the full state every so
@@ -76,18 +40,45 @@ def command(
     from opgraph.api import trace
     from opgraph.cli import report
 
-    if options["steps"] and options["epochs"]:
+    if given["steps"] and given["epochs"]:
         raise click.UsageError("--steps and --epochs exclude each other")
-    graph = read_graph(file, settings)
+    if given["resume"] is not None:
+        return _finished(_go_on(given, dry_run), as_json)
+    options = gather(given)
+    if "file" not in options:
+        raise click.UsageError("which graph? Name its FILE, or write file = ... under [graph]")
+    graph = read_graph(options.pop("file"), options.pop("settings", ()))
     without_startup_talk()
-    options |= {"input_shape": input_shape, "num_classes": classes}
     if dry_run:
-        for name in ("output", "overwrite"):
-            del options[name]
-        planned = plan(graph, **options)
+        kept = {name: value for name, value in options.items() if name not in NOT_IN_A_PLAN}
+        planned = plan(graph, **kept)
         print_json(planned.as_dict()) if as_json else console().print(report.plan_table(planned))
         return 0
+    words = ["opgraph", *sys.argv[1:]]
     with report.progress_bar() as progress:
-        run = trace(graph, progress=progress, command=["opgraph", *sys.argv[1:]], **options)
+        run = trace(graph, progress=progress, notify=_notify, command=words, **options)
+    return _finished(run, as_json)
+
+
+def _go_on(given: Mapping[str, Any], dry_run: bool) -> Run:
+    """Go on with a run; what it was begun with holds."""
+    from opgraph.api import resume
+    from opgraph.cli import report
+
+    said = {name for name, value in given.items() if value not in (None, (), False)}
+    if dry_run or said - {"resume", "steps"}:
+        raise click.UsageError("with --resume only --steps can be said; the run knows the rest")
+    without_startup_talk()
+    with report.progress_bar() as progress:
+        return resume(given["resume"], steps=given["steps"], progress=progress, notify=_notify)
+
+
+def _finished(run: Run, as_json: bool) -> int:
+    from opgraph.cli import report
+
     print_json(report.run_data(run)) if as_json else console().print(report.run_summary(run))
     return 0 if run.config["status"] == "finished" else INTERRUPTED
+
+
+def _notify(line: str) -> None:
+    click.echo(line, err=True)

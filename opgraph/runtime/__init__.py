@@ -13,37 +13,73 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opgraph.runtime.build_live import describe_opaque
     from opgraph.runtime.builder import Built, build, node_names
+    from opgraph.runtime.compiled import compiled_settings
+    from opgraph.runtime.config import read_config, to_toml
     from opgraph.runtime.dryrun import Plan, plan
     from opgraph.runtime.evaluation import Evaluation, Prediction, evaluate, predict, restore
+    from opgraph.runtime.freezing import freeze
+    from opgraph.runtime.heads import Head, Judged
+    from opgraph.runtime.live import built_of
     from opgraph.runtime.objective import Objective, choose_objective
     from opgraph.runtime.recipe import Recipe
+    from opgraph.runtime.starting import Started, load_weights
     from opgraph.runtime.step import Step
-    from opgraph.runtime.tracing import Progress, trace
+    from opgraph.runtime.tracing import Progress, recipe_of, resume, trace
     from opgraph.runtime.training import Training, prepare
+    from opgraph.runtime.verifying import Verified, verify_traced
 
 __all__ = [
     "Built",
     "Evaluation",
+    "Head",
+    "Judged",
     "Objective",
     "Plan",
     "Prediction",
     "Progress",
     "Recipe",
+    "Started",
     "Step",
     "Training",
+    "Verified",
     "build",
+    "built_of",
     "choose_objective",
+    "compiled_settings",
     "describe_opaque",
     "evaluate",
+    "freeze",
+    "load_weights",
     "node_names",
     "plan",
     "predict",
     "prepare",
+    "read_config",
+    "recipe_of",
     "restore",
+    "resume",
+    "to_toml",
     "trace",
+    "verify_traced",
 ]
 
 _MODULES = {
+    "compiled": ("compiled_settings",),
+    "live": ("built_of",),
+    "verifying": ("Verified", "verify_traced"),
+    "heads": (
+        "Head",
+        "Judged",
+    ),
+    "freezing": ("freeze",),
+    "starting": (
+        "Started",
+        "load_weights",
+    ),
+    "config": (
+        "read_config",
+        "to_toml",
+    ),
     "builder": ("Built", "build", "node_names"),
     "build_live": ("describe_opaque",),
     "dryrun": ("Plan", "plan"),
@@ -51,7 +87,7 @@ _MODULES = {
     "objective": ("Objective", "choose_objective"),
     "recipe": ("Recipe",),
     "step": ("Step",),
-    "tracing": ("Progress", "trace"),
+    "tracing": ("Progress", "recipe_of", "resume", "trace"),
     "training": ("Training", "prepare"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

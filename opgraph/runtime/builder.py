@@ -67,7 +67,7 @@ class Built:
         return keras.Model(_one_or_all(self.model.inputs), tensors, name=name), endpoints
 
 
-def build(graph: OpGraph, *, seed: int | None = None) -> Built:
+def build(graph: OpGraph, *, seed: int | None = None, precision: str | None = None) -> Built:
     """Build the Keras model of a completed graph.
 
     With a seed, the initial weights and the dropout masks of a node follow from the seed and the
@@ -77,6 +77,8 @@ def build(graph: OpGraph, *, seed: int | None = None) -> Built:
     Args:
         graph: a graph whose required attributes are all given or inferred.
         seed: makes initial weights and random layers repeatable.
+        precision: Keras's policy (`mixed_float16`, `mixed_bfloat16`) for nodes that do not say
+            their dtype; the outputs of the network stay in float32.
 
     Raises:
         BuildError: Keras refuses a node, or a layer cannot be rebuilt safely.
@@ -91,13 +93,14 @@ def build(graph: OpGraph, *, seed: int | None = None) -> Built:
         if seed is not None:
             keras.utils.set_random_seed(derived_seed(seed, owner))
         if owner not in layers:
-            layers[owner] = _make_layer(graph[owner], names)
+            policy = None if owner in graph.sinks else precision
+            layers[owner] = make_layer(graph[owner], names, policy)
         layers[name] = layers[owner]
-        for port, tensor in enumerate(_apply(graph, graph[name], layers[name], outputs)):
+        for port, tensor in enumerate(apply_node(graph, graph[name], layers[name], outputs)):
             outputs[Endpoint(name, port)] = tensor
     if seed is not None:
         keras.utils.set_random_seed(seed % SEED_LIMIT)
-    model = _model(graph, outputs)
+    model = make_model(graph, outputs)
     setattr(model, NAMES_ATTRIBUTE, names)
     weight_names = _weight_names(graph, layers, outputs)
     return Built(model, graph, layers, outputs, names, weight_names)
@@ -120,12 +123,14 @@ def derived_seed(seed: int, name: str) -> int:
     return int.from_bytes(digest[:8], "big") % SEED_LIMIT
 
 
-def _make_layer(node: Node, names: NodeNames) -> Any:
+def make_layer(node: Node, names: NodeNames, policy: str | None) -> Any:
     """The Keras layer of a node, not yet applied."""
     op = node.op
     options: dict[str, Any] = {"name": names.layer_name(node.name)}
     if op.dtype is not None:
         options["dtype"] = op.dtype
+    elif policy is not None and op.category not in ("input", "opaque"):
+        options["dtype"] = policy
     if not op.trainable:
         options["trainable"] = False
     try:
@@ -142,7 +147,9 @@ def _make_layer(node: Node, names: NodeNames) -> Any:
         raise _refused(node, error) from error
 
 
-def _apply(graph: OpGraph, node: Node, layer: Any, outputs: Mapping[Endpoint, Any]) -> list[Any]:
+def apply_node(
+    graph: OpGraph, node: Node, layer: Any, outputs: Mapping[Endpoint, Any]
+) -> list[Any]:
     """The symbolic output of each port of a node."""
     if isinstance(layer, keras.layers.InputLayer):
         return [layer.output]
@@ -182,7 +189,8 @@ def _refused(node: Node, error: Exception) -> BuildError:
     )
 
 
-def _model(graph: OpGraph, outputs: Mapping[Endpoint, Any]) -> Any:
+def make_model(graph: OpGraph, outputs: Mapping[Endpoint, Any]) -> Any:
+    """The model from all inputs, in graph order, to all outputs of the sinks."""
     inputs = [outputs[Endpoint(node.name)] for node in graph if node.kind.category == "input"]
     unread = [name for name in graph.sinks if graph[name].kind.category != "input"]
     results = [

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any, Unpack
 
 import numpy as np
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 
 from opgraph.analysis import analyze
 from opgraph.graph import OpGraph
-from opgraph.record import Array, make_tables
+from opgraph.record import KeyframePolicy, StepRow, make_tables
 from opgraph.runtime.data import Data
 from opgraph.runtime.recipe import Recipe, Settings
 from opgraph.runtime.training import Training, prepare
@@ -27,7 +26,6 @@ from opgraph.runtime.training import Training, prepare
 TRIAL_STEPS = 8
 WARM_UP = 3
 PART_STEPS = 100
-VECTORS_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -88,56 +86,59 @@ def plan(network: OpGraph, data: Data, **settings: Unpack[Settings]) -> Plan:
     training = prepare(network, data, recipe)
     prepared = time.perf_counter() - started
     rows, times = _try(training)
-    layout, total = training.step.layout, training.total_steps
+    survey, total = training.survey, training.total_steps
+    policy = KeyframePolicy(recipe.keyframe_every, recipe.keep_keyframes)
+    taken = 1 + -(-total // policy.interval(total))
     state = sum(array.nbytes for array in training.keyframe(0).arrays.values())
     return Plan(
         steps=total,
-        sites=dict(Counter(site.kind for site in layout.sites)),
-        numbers_per_step=layout.size,
+        sites=dict(Counter(site.kind for site in survey.sites)),
+        numbers_per_step=min(len(row.packed) for row in rows),
         memory_bytes=_memory(training, state),
         disk_bytes_per_step=_row_bytes(training, rows),
         keyframe_bytes=state,
-        keyframes=1 + -(-total // recipe.keyframe_interval(total)),
+        keyframes=min(taken, policy.keep or taken),
         step_seconds=float(np.median(times)),
         prepare_seconds=prepared,
     )
 
 
-def _try(training: Training) -> tuple[list[Array], list[float]]:
-    """A few steps on the first batches: their vectors, and the times of all but the first ones."""
-    rows: list[Array] = []
+def _try(training: Training) -> tuple[list[StepRow], list[float]]:
+    """A few steps on the first batches: their rows, and the times of all but the first ones."""
+    rows: list[StepRow] = []
     times: list[float] = []
-    for number, _, _, batch in training.schedule():
-        started = time.perf_counter()
-        rows.append(training.step.measured(batch.inputs, batch.labels))
-        if number > min(WARM_UP, training.total_steps - 1):
-            times.append(time.perf_counter() - started)
-        if number >= TRIAL_STEPS:
+    for measured in training.run():
+        rows.append(measured.row)
+        if measured.step > min(WARM_UP, training.total_steps - 1):
+            times.append(measured.row.host["step_time"])
+        if measured.step >= TRIAL_STEPS:
             break
     return rows, times
 
 
-def _row_bytes(training: Training, rows: list[Array]) -> int:
+def _row_bytes(training: Training, rows: list[StepRow]) -> int:
     """Bytes of the tables for a step, from a part as long as parts usually are.
 
     The rows of the few steps are repeated with a little noise, for equal numbers would be packed
     into nothing.
     """
-    noise = np.random.default_rng(0).normal(1.0, 1e-3, (PART_STEPS, training.step.layout.size))
-    packed = np.resize(np.stack(rows), noise.shape) * noise
-    steps = range(1, PART_STEPS + 1)
-    host: dict[str, Any] = {
-        "step": steps,
-        "epoch": [0] * PART_STEPS,
-        "index": steps,
-        "batch_size": [training.recipe.batch_size] * PART_STEPS,
-        "step_time": noise[:, 0],
-        "input_time": noise[:, 1],
-        "fingerprint": [f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}" for number in steps],
-        "time": [datetime.now(UTC)] * PART_STEPS,
-    }
-    tables = make_tables(training.step.layout, packed, host, VECTORS_EVERY)
-    return sum(map(_parquet_bytes, tables.values())) // PART_STEPS
+    random = np.random.default_rng(0)
+    made: list[StepRow] = []
+    for step in range(1, PART_STEPS + 1):
+        whole = training.step.measure.is_whole(step)
+        like = [row for row in rows if training.step.measure.is_whole(row.host["step"]) == whole]
+        row = (like or rows)[step % len(like or rows)]
+        noise = random.normal(1.0, 1e-3, row.packed.shape)
+        host = {
+            **row.host,
+            "step": step,
+            "index": step,
+            "step_time": float(noise[0]),
+            "input_time": float(noise[-1]),
+            "fingerprint": f"{step * 0x9E3779B97F4A7C15 % 2**64:016x}",
+        }
+        made.append(StepRow(row.packed * noise, row.layout, host))
+    return sum(map(_parquet_bytes, make_tables(training.survey, made).values())) // PART_STEPS
 
 
 def _parquet_bytes(table: Any) -> int:
@@ -154,5 +155,5 @@ def _memory(training: Training, state: int) -> int | None:
     weights = 3 * totals.weight_bytes.value
     outputs = 2 * totals.activation_bytes.value * training.recipe.batch_size
     splits = (training.data.train, training.data.test)
-    examples = sum(x.nbytes for split in splits for x in (*split.inputs, split.labels))
+    examples = sum(x.nbytes for split in splits for x in (*split.inputs, *split.labels))
     return state + weights + outputs + examples

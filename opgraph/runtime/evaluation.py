@@ -1,11 +1,12 @@
 """Testing a trained network, and asking it for an answer.
 
-Owns metrics and predictions; changes no state of the model.
+Owns the forward program, figures over many examples, and predictions; changes no state of the
+model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from opgraph.errors import DataError, TraceError
-from opgraph.graph import OpGraph
-from opgraph.record import Array, open_run
+from opgraph.graph import Endpoint, OpGraph
+from opgraph.record import Array, RunInfo, open_run
 from opgraph.runtime.builder import Built, build
 from opgraph.runtime.data import Split, in_order
 from opgraph.runtime.environment import prepare_grappler
-from opgraph.runtime.objective import Objective, choose_objective
+from opgraph.runtime.heads import Head, Objective, read_objective
+from opgraph.runtime.objective import choose_objective
 from opgraph.runtime.state import restore_state
 
 BATCH_SIZE = 128
@@ -32,27 +34,38 @@ class Evaluation:
 
     Attributes:
         loss: mean over all labels, without regularisation.
-        accuracy: share of labels that were told rightly.
-        confusion: how often class `row` was taken for class `column`.
-        size: number of labels.
+        metrics: the other figures, by name.
+        confusion: how often class `row` was taken for class `column`; None where there are no
+            classes.
+        size: number of examples.
     """
 
     loss: float
-    accuracy: float
-    confusion: Array
+    metrics: Mapping[str, float]
+    confusion: Array | None
     size: int
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of labels that were told rightly; None where there are no classes."""
+        if self.confusion is None:
+            return None
+        return float(self.confusion.trace()) / float(self.confusion.sum())
 
     @property
     def class_accuracy(self) -> tuple[float | None, ...]:
         """Share told rightly of each class; None for a class that does not occur."""
+        if self.confusion is None:
+            return ()
         occurs = self.confusion.sum(axis=1)
         right = self.confusion.diagonal()
         return tuple(float(r) / float(n) if n else None for r, n in zip(right, occurs, strict=True))
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data."""
-        plain = {**asdict(self), "confusion": self.confusion.tolist()}
-        return {**plain, "class_accuracy": list(self.class_accuracy)}
+        confusion = None if self.confusion is None else self.confusion.tolist()
+        plain = {**asdict(self), "metrics": dict(self.metrics), "confusion": confusion}
+        return {**plain, "accuracy": self.accuracy, "class_accuracy": list(self.class_accuracy)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,24 +81,82 @@ class Prediction:
     probabilities: Array
 
 
+class Evaluator:
+    """A network with its forward program, which is made once for each size of batch."""
+
+    def __init__(self, model: Any, objective: Objective, outputs: Mapping[Endpoint, int]) -> None:
+        """Prepare; nothing is traced yet.
+
+        Args:
+            model: a Keras model.
+            objective: what it was trained for.
+            outputs: which of the model's outputs each head is.
+        """
+        prepare_grappler()
+        self._model = model
+        self.objective = objective.without_class_weights()
+        self._outputs = outputs
+        self._programs: dict[Any, Any] = {}
+
+    def prepare(self, split: Split, batch_size: int = BATCH_SIZE) -> None:
+        """Make the program for examples like these."""
+        if split.size:
+            self._program(split.inputs, min(batch_size, split.size))
+
+    def answers(
+        self, inputs: Sequence[Array], batch_size: int = BATCH_SIZE
+    ) -> dict[Endpoint, Array]:
+        """The trained outputs for all examples."""
+        nothing = (np.zeros(len(inputs[0]), np.int32),)
+        split = Split(tuple(inputs), nothing)
+        size = min(batch_size, split.size)
+        program = self._program(split.inputs, size)
+        found = [program(*map(tf.constant, batch)) for batch in _full(split, size)]
+        return {
+            head.endpoint: np.concatenate([row[i].numpy() for row in found])[: split.size]
+            for i, head in enumerate(self.objective.heads)
+        }
+
+    def figures(
+        self, split: Split, answers: Mapping[Endpoint, Array] | None = None
+    ) -> dict[str, float]:
+        """The loss and the metrics over all examples; without regularisation."""
+        given = self.answers(split.inputs) if answers is None else answers
+        outputs = {end: tf.constant(array) for end, array in given.items()}
+        judged = self.objective.judge([tf.constant(x) for x in split.labels], outputs)
+        found = {"loss": float(judged.loss)}
+        if len(self.objective.heads) > 1:
+            found |= {f"loss_{name}": float(part) for name, part in judged.parts.items()}
+        for name, (total, count) in judged.metrics.items():
+            found[name] = self.objective.metric_value(name, float(total), float(count))
+        return found
+
+    def _program(self, inputs: Sequence[Array], size: int) -> Any:
+        specs = tuple(tf.TensorSpec((size, *x.shape[1:]), x.dtype) for x in inputs)
+        if specs not in self._programs:
+            function = tf.function(self._answer, autograph=False)
+            self._programs[specs] = function.get_concrete_function(*specs)
+        return self._programs[specs]
+
+    def _answer(self, *inputs: Any) -> Any:
+        outputs = self._model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
+        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+        return [outputs[self._outputs[head.endpoint]] for head in self.objective.heads]
+
+
 def evaluate(network: Any, split: Split, *, batch_size: int = BATCH_SIZE) -> Evaluation:
-    """Loss, accuracy and confusion matrix of a network on examples.
+    """Loss, metrics and confusion matrix of a network on examples.
 
     Args:
         network: what `build` or `restore` gave, or its Keras model.
         split: examples with labels.
         batch_size: how many at once; the figures do not depend on it but for rounding.
     """
-    objective = objective_of(network)
-    answers = _answers(network, objective, split, batch_size)
-    answer, labels = tf.constant(answers), tf.constant(split.labels)
-    found = objective.predictions(answer).numpy().reshape(-1)
-    classes = max(objective.probabilities(answer).shape[-1], int(split.labels.max()) + 1)
-    confusion = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(confusion, (split.labels.reshape(-1), found), 1)
-    right = int(confusion.trace())
-    loss = float(objective.value(labels, answer))
-    return Evaluation(loss, right / split.labels.size, confusion, int(split.labels.size))
+    evaluator = evaluator_of(network)
+    answers = evaluator.answers(split.inputs, batch_size)
+    figures = evaluator.figures(split, answers)
+    loss = figures.pop("loss")
+    return Evaluation(loss, figures, _confusion(evaluator.objective, answers, split), split.size)
 
 
 def predict(network: Any, inputs: Sequence[Array], *, batch_size: int = BATCH_SIZE) -> Prediction:
@@ -98,75 +169,92 @@ def predict(network: Any, inputs: Sequence[Array], *, batch_size: int = BATCH_SI
 
     Raises:
         DataError: the arrays do not fit the inputs.
+        TraceError: the network tells no classes apart.
     """
-    objective = objective_of(network)
-    model = _model(network)
-    _check_inputs(model, inputs)
-    nothing = np.zeros(len(inputs[0]), np.int32)
-    answers = _answers(network, objective, Split(tuple(inputs), nothing), batch_size)
-    classes = objective.predictions(tf.constant(answers)).numpy()
-    return Prediction(classes, objective.probabilities(tf.constant(answers)).numpy())
+    evaluator = evaluator_of(network)
+    _check_inputs(_model(network), inputs)
+    head = _class_head(evaluator.objective)
+    if head is None:
+        raise TraceError("the network answers numbers, not classes")
+    output = tf.constant(evaluator.answers(inputs, batch_size)[head.endpoint])
+    return Prediction(head.predictions(output).numpy(), head.probabilities(output).numpy())
 
 
-def restore(run: str | Path, graph: OpGraph, step: int | None = None) -> Any:
+def restore(
+    run: str | Path, graph: OpGraph, step: int | None = None, objective: Objective | None = None
+) -> Any:
     """The Keras model as it was after a step of a run.
 
     Args:
         run: the run directory.
         graph: the graph that stands in it.
         step: a step that has a keyframe; the last one when left out.
+        objective: what it was trained for; what suits the graph when left out.
 
     Raises:
         RunError: the step has no keyframe (the message lists those that have), or it does not fit.
     """
-    keyframe = open_run(run).keyframe(step)
-    built = build(graph, seed=0)
-    restore_state(built, keyframe.arrays)
-    mark_objective(built)
+    record = open_run(run)
+    built = build(graph, seed=0, precision=record.info.config.get("precision"))
+    restore_state(built, record.keyframe(step).arrays)
+    mark_objective(built, objective or objective_of_run(record.info))
     return built.model
 
 
-def mark_objective(built: Built) -> Objective:
+def objective_of_run(info: RunInfo) -> Objective | None:
+    """What a run was trained for; None if it does not say, or says something that is not kept."""
+    return read_objective(info.config.get("objective") or ())
+
+
+def mark_objective(built: Built, objective: Objective | None = None) -> Objective:
     """Note on the model what it is trained for, so that it can be tested without its graph."""
-    objective = choose_objective(built.graph)
-    wanted = built.outputs[objective.endpoint]
-    number = next(i for i, tensor in enumerate(built.model.outputs) if tensor is wanted)
-    setattr(built.model, OBJECTIVE_ATTRIBUTE, (objective, number))
-    return objective
+    chosen = objective or choose_objective(built.graph)
+    numbers = {
+        head.endpoint: next(
+            i for i, x in enumerate(built.model.outputs) if x is built.outputs[head.endpoint]
+        )
+        for head in chosen.heads
+    }
+    setattr(built.model, OBJECTIVE_ATTRIBUTE, (chosen, numbers))
+    return chosen
 
 
-def objective_of(network: Any) -> Objective:
-    """What a network is trained for.
+def evaluator_of(network: Any) -> Evaluator:
+    """What tests a network.
 
     Raises:
         TraceError: it is a model that opgraph did not make.
     """
-    if isinstance(network, Built):
-        return mark_objective(network)
-    marked = getattr(network, OBJECTIVE_ATTRIBUTE, None)
+    if isinstance(network, Built) and not hasattr(network.model, OBJECTIVE_ATTRIBUTE):
+        mark_objective(network)
+    marked = getattr(_model(network), OBJECTIVE_ATTRIBUTE, None)
     if marked is None:
         raise TraceError(
             "it is not known what this model was trained for",
             hint="hand over what opgraph's build() or run.model() gave",
         )
-    return marked[0]
+    return Evaluator(_model(network), *marked)
 
 
-def _answers(network: Any, objective: Objective, split: Split, batch_size: int) -> Array:
-    """The output that the labels belong to, for all examples."""
-    prepare_grappler()
-    model = _model(network)
-    _, number = getattr(model, OBJECTIVE_ATTRIBUTE)
-    size = min(batch_size, split.size)
+def _class_head(objective: Objective) -> Head | None:
+    """The first output that tells classes apart."""
+    return next((head for head in objective.heads if head.kind == "classes"), None)
 
-    def answer(*inputs: Any) -> Any:
-        outputs = model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
-        return outputs[number] if isinstance(outputs, list | tuple) else outputs
 
-    specs = [tf.TensorSpec((size, *x.shape[1:]), x.dtype) for x in split.inputs]
-    program = tf.function(answer, autograph=False).get_concrete_function(*specs)
-    found = [program(*map(tf.constant, inputs)).numpy() for inputs in _full(split, size)]
-    return np.concatenate(found)[: split.size]
+def _confusion(
+    objective: Objective, answers: Mapping[Endpoint, Array], split: Split
+) -> Array | None:
+    """How often which class was taken for which, at the first output that tells classes apart."""
+    head = _class_head(objective)
+    if head is None:
+        return None
+    labels = split.labels[objective.heads.index(head)]
+    output = tf.constant(answers[head.endpoint])
+    found = head.predictions(output).numpy().reshape(-1)
+    classes = max(head.probabilities(output).shape[-1], int(labels.max()) + 1)
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(confusion, (labels.reshape(-1), found), 1)
+    return confusion
 
 
 def _full(split: Split, size: int) -> Iterator[tuple[Array, ...]]:

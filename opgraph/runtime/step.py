@@ -1,27 +1,53 @@
 """The compiled training step: measured, bare, or handing over all its tensors.
 
-One core, three things that are fetched from it. Each batch signature has programs of its own, all
-made before the first step, so that nothing is traced while training goes on. Owns the programs;
-must not know data sources or files.
+One core, several things that are fetched from it. Each batch signature has programs of its own, all
+made before the first step, so that nothing is traced while training goes on. Owns the programs and
+how the parts of a step are put together; must not know data sources or files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
 from opgraph.errors import TraceError
-from opgraph.record import Array, Layout, StepTensors, TensorName, output_name
+from opgraph.record import Array, Layout, Measure, StepTensors, Survey, parse_measure
 from opgraph.runtime.builder import Built
-from opgraph.runtime.core import Core, CoreTensors, make_core
+from opgraph.runtime.core import BatchTensors, Core, UpdateTensors, make_core
 from opgraph.runtime.environment import prepare_grappler
+from opgraph.runtime.fetch import (
+    TensorName,
+    batch_tensors,
+    joined_tensors,
+    missing_tensors,
+    update_tensors,
+)
+from opgraph.runtime.kernels import Reductions, reductions
 from opgraph.runtime.objective import Objective, choose_objective
-from opgraph.runtime.statistics import densify, make_sites, pack_statistics
+from opgraph.runtime.packing import pack_all
+from opgraph.runtime.sites import make_sites
+from opgraph.runtime.statistics import densify, pack_batch, pack_update
 
-Mode = Literal["measured", "bare", "tensors"]
+Mode = Literal["every", "whole", "bare", "tensors"]
+Part = Literal["step", "batch", "update"]
 Signature = tuple[tuple[tuple[int, ...], str], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Programs:
+    """How the programs of a step are compiled.
+
+    Attributes:
+        jit: whether the core is compiled by XLA; statistics then run outside of it.
+        micro_batches: parts in which the batch of a step is taken.
+    """
+
+    jit: bool = False
+    micro_batches: int = 1
 
 
 class Step:
@@ -29,112 +55,239 @@ class Step:
 
     Attributes:
         core: what is computed, whatever is fetched.
-        layout: where each number stands in the packed vector; known once a program is made.
+        reductions: how tensors are reduced: by the kernel or by TensorFlow's own operations.
         traces: how many programs have been traced so far.
     """
 
-    def __init__(self, built: Built, optimizer: Any, *, objective: Objective | None = None) -> None:
+    def __init__(
+        self,
+        built: Built,
+        optimizer: Any,
+        *,
+        objective: Objective | None = None,
+        measure: Measure | None = None,
+        statistics: Reductions | None = None,
+        programs: Programs | None = None,
+    ) -> None:
         prepare_grappler()
         chosen = objective or choose_objective(built.graph)
         self.core: Core = make_core(built, optimizer, chosen)
-        self._layout: Layout | None = None
-        self._programs: dict[tuple[Mode, Signature], Any] = {}
-        self._names: list[TensorName] = []
+        self.measure = measure or parse_measure()
+        self.reductions = statistics or reductions()
+        self.programs = programs or Programs()
         self.traces = 0
+        self._survey: Survey | None = None
+        self._layouts: dict[tuple[Mode, Part], Layout] = {}
+        self._names: dict[Part, list[TensorName]] = {}
+        self._made: dict[tuple[Mode, Part, Signature], Any] = {}
+        self._sums: dict[str, Any] = {}
+        if self.programs.micro_batches > 1:
+            self._sums = {
+                name: tf.Variable(tf.zeros(v.shape, v.dtype), trainable=False)
+                for name, v in self.core.trainable.items()
+            }
 
     @property
-    def layout(self) -> Layout:
-        """Where each number of a step stands in the packed vector."""
-        if self._layout is None:
+    def survey(self) -> Survey:
+        """What is measured where; known once a program is made."""
+        if self._survey is None:
             raise TraceError("the step has no program yet", hint="call prepare() first")
-        return self._layout
+        return self._survey
 
-    def prepare(self, batches: Iterable[Sequence[Array]], mode: Mode = "measured") -> None:
-        """Make the programs for batches like these: (*inputs, labels) each."""
+    def prepare(self, batches: Iterable[Sequence[Array]], *modes: Mode) -> None:
+        """Make the programs for batches like these: (*inputs, *labels) each."""
+        wanted = modes or (("every", "whole") if self.measure.has_more else ("every",))
         for arrays in batches:
-            self._program(mode, arrays)
+            for mode in wanted:
+                for part in self._parts(arrays):
+                    kind: Part = "step" if len(self._parts(arrays)) == 1 else "batch"
+                    self._program(mode, kind, part)
+                if self.programs.micro_batches > 1:
+                    self._program(mode, "update", ())
 
-    def measured(self, inputs: Sequence[Array], labels: Array) -> Array:
-        """One step; its moments, in the order of the layout."""
-        return self._run("measured", (*inputs, labels)).numpy()
+    def measured(
+        self, inputs: Sequence[Array], labels: Sequence[Array], *, step: int = 0
+    ) -> tuple[Array, Layout]:
+        """One step; its moments, and what stands where among them."""
+        mode = self._mode(step)
+        found = self._run(mode, (*inputs, *labels))
+        return self._joined(mode, [packed.numpy() for packed in found])
 
-    def bare(self, inputs: Sequence[Array], labels: Array) -> float:
+    def bare(self, inputs: Sequence[Array], labels: Sequence[Array]) -> float:
         """The same step with nothing measured; its loss."""
-        return float(self._run("bare", (*inputs, labels)).numpy())
+        found = self._run("bare", (*inputs, *labels))
+        return float(sum(loss.numpy() for loss in found[: max(1, len(found) - 1)]))
 
     def tensors(
-        self, inputs: Sequence[Array], labels: Array, *, step: int, indices: Array | None = None
+        self,
+        inputs: Sequence[Array],
+        labels: Sequence[Array],
+        *,
+        step: int,
+        indices: Array | None = None,
     ) -> StepTensors:
         """The same step with everything handed over."""
-        packed, *values = self._run("tensors", (*inputs, labels))
-        arrays: dict[TensorName, Array | None] = {
-            name: value.numpy() for name, value in zip(self._names, values, strict=True)
-        }
-        arrays |= {
-            output_name(site.node, site.port).grad: None
-            for site in self.layout.of("output_grad")
-            if not site.connected
-        }
-        arrays |= {
-            TensorName(site.node, f"{site.weight}.grad"): None
-            for site in self.layout.of("weight")
-            if not site.connected
-        }
-        return StepTensors(step, arrays, tuple(inputs), labels, packed.numpy(), indices)
+        results = self._run("tensors", (*inputs, *labels))
+        kinds: Sequence[Part] = ("step",)
+        if self.programs.micro_batches > 1:
+            kinds = (*("batch" for _ in results[1:]), "update")
+        rows = [
+            dict(zip(self._names[kind], (x.numpy() for x in values), strict=True))
+            for kind, (_, *values) in zip(kinds, results, strict=True)
+        ]
+        packed, layout = self._joined("tensors", [first.numpy() for first, *_ in results])
+        arrays = {**joined_tensors(rows), **missing_tensors(self.survey)}
+        return StepTensors(
+            step, arrays, tuple(inputs), tuple(labels), packed, layout, indices=indices
+        )
 
-    def _run(self, mode: Mode, arrays: Sequence[Array]) -> Any:
-        return self._program(mode, arrays)(*(tf.constant(array) for array in arrays))
+    def _joined(self, mode: Mode, found: Sequence[Array]) -> tuple[Array, Layout]:
+        """The moments of a step from those of its programs, and what stands where."""
+        if self.programs.micro_batches == 1:
+            return found[0], self._layouts[mode, "step"]
+        batch, update = self._layouts[mode, "batch"], self._layouts[mode, "update"]
+        combined = batch.combine(np.stack(found[:-1]))
+        return np.concatenate([combined, found[-1]]), batch.joined(update)
 
-    def _program(self, mode: Mode, arrays: Sequence[Array]) -> Any:
+    def _mode(self, step: int) -> Mode:
+        return "whole" if self.measure.is_whole(step) else "every"
+
+    def _parts(self, arrays: Sequence[Array]) -> list[tuple[Array, ...]]:
+        """The micro-batches of a batch, which may be fewer than asked for."""
+        count = min(self.programs.micro_batches, len(arrays[0])) if arrays else 1
+        if self.programs.micro_batches == 1:
+            return [tuple(arrays)]
+        split = [np.array_split(array, count) for array in arrays]
+        return list(zip(*split, strict=True))
+
+    def _run(self, mode: Mode, arrays: Sequence[Array]) -> list[Any]:
+        """What each program of the step gives: one for all, or one a micro-batch and the update."""
+        if self.programs.micro_batches == 1:
+            return [self._call(mode, "step", arrays)]
+        found = [
+            self._call(mode, "batch", part, len(part[0]) / len(arrays[0]))
+            for part in self._parts(arrays)
+        ]
+        return [*found, self._call(mode, "update", ())]
+
+    def _call(self, mode: Mode, part: Part, arrays: Sequence[Array], *more: float) -> Any:
+        given = (*map(tf.constant, arrays), *(tf.constant(x, tf.float32) for x in more))
+        return self._program(mode, part, arrays)(*given)
+
+    def _program(self, mode: Mode, part: Part, arrays: Sequence[Array]) -> Any:
         signature = tuple((array.shape, array.dtype.str) for array in arrays)
-        key = mode, signature
-        if key not in self._programs:
+        key = mode, part, signature
+        if key not in self._made:
             specs = [tf.TensorSpec(array.shape, array.dtype) for array in arrays]
-            function = tf.function(getattr(self, f"_{mode}"), autograph=False, jit_compile=False)
-            self._programs[key] = function.get_concrete_function(*specs)
-        return self._programs[key]
+            specs += [tf.TensorSpec((), tf.float32)] if part == "batch" else []
+            make = self._make_split if self.programs.jit else self._make_fused
+            self._made[key] = make(mode, part, specs)
+        return self._made[key]
 
-    def _bare(self, *tensors: Any) -> Any:
-        return self._traced(tensors).loss
+    def _make_fused(self, mode: Mode, part: Part, specs: Sequence[Any]) -> Any:
+        """Core and statistics in one program."""
 
-    def _measured(self, *tensors: Any) -> Any:
-        return pack_statistics(self._traced(tensors), self.layout)
+        def run(*tensors: Any) -> Any:
+            return self._fetch(mode, part, *self._core(part, tensors), self._share(part, tensors))
 
-    def _tensors(self, *tensors: Any) -> list[Any]:
-        core = self._traced(tensors)
-        named = {name: x for name, x in _named(core).items() if x is not None}
-        self._names = list(named)
-        return [pack_statistics(core, self.layout), *named.values()]
+        return tf.function(run, autograph=False, jit_compile=False).get_concrete_function(*specs)
 
-    def _traced(self, tensors: Sequence[Any]) -> CoreTensors:
+    def _make_split(self, mode: Mode, part: Part, specs: Sequence[Any]) -> Any:
+        """The core compiled by XLA, and the statistics of what it hands over outside of it."""
+        key: Any = ("core", part, tuple(specs))
+        if key not in self._made:
+            program = tf.function(
+                lambda *tensors: self._core(part, tensors), autograph=False, jit_compile=True
+            )
+            self._made[key] = program.get_concrete_function(*specs)
+        core = self._made[key]
+        handed = tf.nest.map_structure(_spec, core.structured_outputs)
+
+        def fetch(batch: Any, update: Any, share: Any) -> Any:
+            return self._fetch(mode, part, batch, update, share)
+
+        share = tf.TensorSpec((), tf.float32) if part == "batch" else None
+        statistics = tf.function(fetch, autograph=False, jit_compile=False)
+        statistics.get_concrete_function(*handed, share)
+
+        def run(*tensors: Any) -> Any:
+            return statistics(*core(*tensors), self._share(part, tensors))
+
+        return run
+
+    def _core(
+        self, part: Part, tensors: Sequence[Any]
+    ) -> tuple[BatchTensors | None, UpdateTensors | None]:
         """The tensors of the core; the body of every program."""
         self.traces += 1
-        *inputs, labels = tensors
-        core = self.core.run(inputs, labels)
-        layout = Layout(make_sites(core))
-        if self._layout not in (None, layout):
+        if part == "update":
+            update = self.core.update({name: sums.value() for name, sums in self._sums.items()})
+            for sums in self._sums.values():
+                sums.assign(tf.zeros_like(sums))
+            return None, update
+        inputs = tensors[: self._inputs]
+        labels = tensors[self._inputs : self._inputs + self._labels]
+        batch = self.core.batch(inputs, labels, self._share(part, tensors))
+        self._note_sites(batch)
+        if part == "step":
+            return batch, self.core.update(batch.grads)
+        for name, grad in batch.grads.items():
+            if grad is not None:
+                self._sums[name].assign_add(densify(grad))
+        return batch, None
+
+    @property
+    def _inputs(self) -> int:
+        return len(self.core.built.model.inputs)
+
+    @property
+    def _labels(self) -> int:
+        return len(self.core.objective.heads)
+
+    def _share(self, part: Part, tensors: Sequence[Any]) -> Any:
+        return tensors[-1] if part == "batch" else None
+
+    def _note_sites(self, batch: BatchTensors) -> None:
+        sites = make_sites(self.core, batch, self.measure)
+        objective = self.core.objective
+        heads = objective.part_names if len(objective.heads) > 1 else ()
+        survey = Survey(sites, self.measure, objective.metric_names, heads)
+        if self._survey not in (None, survey):
             raise TraceError("what can be measured depends on the size of the batch")
-        self._layout = layout
-        return core
+        self._survey = survey
+
+    def _fetch(
+        self,
+        mode: Mode,
+        part: Part,
+        batch: BatchTensors | None,
+        update: UpdateTensors | None,
+        share: Any,
+    ) -> Any:
+        """What a program hands over: loss, moments, or moments and all tensors."""
+        if mode == "bare":
+            return batch.loss if batch else tf.zeros(())
+        measure = self.measure
+        names = frozenset(measure.schedules) if mode != "every" else measure.at_every_step
+
+        def pack(by: Reductions) -> tuple[Any, Layout]:
+            packs: list[tuple[Any, Layout]] = []
+            if batch is not None:
+                packs.append(pack_batch(self.core, batch, self.survey, names, by, share))
+            if update is not None:
+                packs.append(pack_update(update, self.survey, names, by))
+            vector = tf.concat([vector for vector, _ in packs], 0)
+            layout = packs[0][1] if len(packs) == 1 else packs[0][1].joined(packs[1][1])
+            return vector, layout
+
+        packed, layout = pack_all(self.reductions, pack)
+        self._layouts[mode, part] = layout
+        if mode != "tensors":
+            return packed
+        named = {**batch_tensors(batch), **update_tensors(update)}
+        self._names[part] = list(named)
+        return [packed, *named.values()]
 
 
-def _named(core: CoreTensors) -> dict[TensorName, Any]:
-    """Every tensor of a step under its name."""
-    found: dict[TensorName, Any] = {}
-    for end, tensor in core.outputs.items():
-        name = output_name(end.node, end.port)
-        found[name] = tensor
-        found[name.grad] = core.output_grads[end]
-    for key, weight in core.weights.items():
-        node, _, own = key.rpartition("/")
-        name = TensorName(node, own)
-        grad = None if weight.grad is None else densify(weight.grad)
-        found |= {name: weight.before, name.grad: grad}
-        found |= {name.update: weight.update, name.after: weight.after}
-    for node, bn in core.bn.items():
-        for what in ("batch_mean", "batch_variance"):
-            found[TensorName(node, what)] = getattr(bn, what)
-        for what in ("moving_mean", "moving_variance"):
-            found[TensorName(node, what)] = getattr(bn, f"{what}_before")
-            found[TensorName(node, f"{what}.after")] = getattr(bn, what)
-    return found
+def _spec(tensor: Any) -> Any:
+    return None if tensor is None else tf.TensorSpec(tensor.shape, tensor.dtype)

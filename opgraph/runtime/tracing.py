@@ -1,7 +1,7 @@
 """Train a network and record every node at every step in a run directory.
 
-Owns how a run begins and ends: what is written first, when a keyframe is taken, and what is left
-behind when the loss is no number or the user interrupts.
+Owns how a run begins, goes on after an interruption, and ends: what is written first, when a
+keyframe is taken, and what is left behind when the loss is no number or the user interrupts.
 """
 
 from __future__ import annotations
@@ -10,18 +10,29 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, Unpack
 
 import keras
+import tensorflow as tf
 
-from opgraph.errors import OpgraphError, TraceError
+from opgraph.errors import OpgraphError, RunError, TraceError
 from opgraph.graph import OpGraph
-from opgraph.record import Record, RunInfo, RunWriter, check_free, fingerprint_of, open_run
+from opgraph.record import (
+    KeyframePolicy,
+    Record,
+    RunInfo,
+    RunWriter,
+    check_free,
+    fingerprint_of,
+    open_run,
+    read_best,
+    write_best,
+)
 from opgraph.runtime.builder import Built
 from opgraph.runtime.data import Data
 from opgraph.runtime.environment import (
@@ -31,7 +42,8 @@ from opgraph.runtime.environment import (
     thread_settings,
 )
 from opgraph.runtime.evaluation import evaluate
-from opgraph.runtime.recipe import Recipe, Settings
+from opgraph.runtime.failures import explain
+from opgraph.runtime.recipe import Recipe, Settings, field_names
 from opgraph.runtime.training import (
     Measured,
     Training,
@@ -47,7 +59,7 @@ class Progress(Protocol):
     """Who wants to hear about each step."""
 
     def on_step(
-        self, step: int, total: int, loss: float, accuracy: float, seconds: float
+        self, step: int, total: int, loss: float, accuracy: float | None, seconds: float
     ) -> object:
         """A step was taken; `seconds` is the time it took."""
 
@@ -66,8 +78,10 @@ def trace(
     run_dir: str | Path,
     graph_json: Mapping[str, Any],
     progress: Progress | None = None,
+    notify: Callable[[str], object] | None = None,
+    begun: Callable[[], object] | None = None,
     overwrite: bool = False,
-    command: str = "",
+    command: str | Sequence[str] = "",
     **settings: Unpack[Settings],
 ) -> Record:
     """Train a network and measure every node at every step.
@@ -80,6 +94,8 @@ def trace(
         run_dir: the directory to record in.
         graph_json: the graph as `formats` writes it, for `graph.json`.
         progress: told about each step.
+        notify: told what the user should know, one line each.
+        begun: called when the run directory stands, before the first step.
         overwrite: replace a run that the directory holds.
         command: the command that makes the run again.
         settings: the fields of `Recipe`: steps, batch_size, seed, optimizer, ...
@@ -96,43 +112,149 @@ def trace(
     check_free(path, overwrite=overwrite)
     training = prepare(network, data, Recipe(**settings))
     info = describe(training, graph_json, command)
-    layout = training.step.layout
-    writer = RunWriter(path, info, graph_json, layout, overwrite=overwrite)
+    policy = KeyframePolicy(training.recipe.keyframe_every, training.recipe.keep_keyframes)
+    writer = RunWriter(path, info, graph_json, training.survey, overwrite=overwrite, policy=policy)
+    with writer:
+        _tell(notify, training, writer)
+        if begun is not None:
+            begun()
+        _record(training, writer, progress)
+    return open_run(path)
+
+
+def resume(
+    network: OpGraph,
+    data: Data,
+    *,
+    run_dir: str | Path,
+    steps: int | None = None,
+    progress: Progress | None = None,
+    notify: Callable[[str], object] | None = None,
+) -> Record:
+    """Go on with a training that was interrupted, killed or failed.
+
+    Steps after the last keyframe are computed again and must give the rows that are on disk.
+
+    Args:
+        network: the graph of the run.
+        data: the data of the run.
+        run_dir: the run directory.
+        steps: more steps than the run was meant to have, for one that is finished.
+        progress: told about each step.
+        notify: told what the user should know, one line each.
+
+    Raises:
+        RunError: the run cannot go on, or comes out different.
+    """
+    path = Path(run_dir)
+    info = open_run(path).info
+    recipe = recipe_of(info)
+    if steps is not None:
+        recipe = _longer(recipe, info, steps)
+    training = prepare(network, data, recipe)
+    policy = KeyframePolicy(recipe.keyframe_every, recipe.keep_keyframes)
+    writer = RunWriter.resume(
+        path,
+        training.survey,
+        extend=steps is not None,
+        config=_config(training),
+        versions=software_versions(),
+        policy=policy,
+    )
+    _tell(notify, training, writer)
     _record(training, writer, progress)
     return open_run(path)
 
 
-def describe(training: Training, graph_json: Mapping[str, Any], command: str = "") -> RunInfo:
+def recipe_of(info: RunInfo) -> Recipe:
+    """How a run was trained.
+
+    Raises:
+        RunError: it was trained with something that is not on disk.
+    """
+    if not info.replayable:
+        raise RunError("cannot be made again", hint=info.replayable_reason)
+    known = {name: value for name, value in info.config.items() if name in field_names()}
+    return Recipe.from_dict(known)
+
+
+def _longer(recipe: Recipe, info: RunInfo, steps: int) -> Recipe:
+    planned = int(info.config["total_steps"])
+    if steps <= planned:
+        raise RunError(
+            f"the run has {planned} steps already", where="steps", hint="ask for more of them"
+        )
+    if "constant" not in (recipe.schedule or "constant"):
+        raise RunError(
+            f"the schedule {recipe.schedule!r} of the learning rate was made for {planned} steps",
+            where="steps",
+            hint="begin a new training with --weights of this run",
+        )
+    return replace(recipe, steps=steps, epochs=None)
+
+
+def describe(
+    training: Training, graph_json: Mapping[str, Any], command: str | Sequence[str] = ""
+) -> RunInfo:
     """What `run.json` says about a training before it begins."""
-    objective, data = training.step.core.objective, training.data
-    loss = {"name": objective.loss, "from_logits": objective.from_logits}
+    data = training.data
     signature = tuple(
         [{"shape": list(x.shape), "dtype": x.dtype.name} for x in batch_like(data, size)]
         for size in batch_sizes(training)
     )
+    reason = _not_replayable(training)
+    known = {"class_names": list(data.class_names), "fingerprint": data.fingerprint}
     return RunInfo(
-        config={
-            **training.recipe.as_dict(),
-            "total_steps": training.total_steps,
-            "optimizer_config": keras.optimizers.serialize(training.step.core.optimizer),
-            "loss": {**loss, "output": str(objective.endpoint), "reason": objective.reason},
-        },
+        config=_config(training),
         command=command,
         graph_fingerprint=fingerprint_of(graph_json),
-        data={
-            **data.description,
-            "class_names": list(data.class_names),
-            "fingerprint": data.fingerprint,
-        },
+        data={**known, **data.description},
         seed=training.recipe.seed,
         batch_signature=signature,
-        dtype_policy=dtype_policy(),
+        dtype_policy=dtype_policy(training.recipe),
         versions=software_versions(),
         machine=machine_facts(),
         threads=thread_settings(),
-        flags=numeric_flags(),
+        flags={**numeric_flags(), "jit": training.recipe.jit},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        measure=training.step.measure.as_dict(),
+        statistics=training.step.reductions.name,
+        replayable=not reason,
+        replayable_reason=reason,
     )
+
+
+def _config(training: Training) -> dict[str, Any]:
+    return {
+        **training.recipe.as_dict(),
+        "total_steps": training.total_steps,
+        "optimizer_config": keras.optimizers.serialize(training.step.core.optimizer),
+        "objective": training.objective.as_dict(),
+        "frozen": list(training.frozen),
+        "started": None if training.started is None else training.started.as_dict(),
+    }
+
+
+def _not_replayable(training: Training) -> str:
+    """Why the training cannot be made again from its files; empty if it can."""
+    if training.data.description.get("spec") in (None, "arrays"):
+        return "it was trained on arrays in memory, which are not kept"
+    for head in training.objective.heads:
+        if callable(head.loss):
+            return f"its loss {head.loss_name!r} is a function, which is not kept"
+    return ""
+
+
+def _tell(notify: Callable[[str], object] | None, training: Training, writer: RunWriter) -> None:
+    """Hand on what the user should know."""
+    if notify is None:
+        return
+    notice = training.step.reductions.notice
+    started = None if training.started is None else training.started.summary
+    frozen = f"frozen: {', '.join(training.frozen)}" if training.frozen else None
+    for line in (notice, started, frozen, *writer.notices):
+        if line:
+            notify(line)
 
 
 def _record(training: Training, writer: RunWriter, progress: Progress | None) -> None:
@@ -141,16 +263,16 @@ def _record(training: Training, writer: RunWriter, progress: Progress | None) ->
     done = 0
     status, outcome = "failed", dict[str, Any]()
     try:
-        writer.keyframe(training.keyframe(0))
+        done = _begin(training, writer)
         with _interruptible() as interrupts:
-            for measured in training.run():
+            for measured in _steps(training, done):
                 done = measured.step
                 _take(training, writer, progress, measured)
                 if interrupts.asked:
                     break
-        finished = done == training.total_steps
+            finished = done == training.total_steps or not interrupts.asked
         status = "finished" if finished else "interrupted"
-        outcome = _closing(training, writer, done)
+        outcome = _closing(training, writer, done, finished)
     except OpgraphError as error:
         outcome = {"error": error.headline}
         raise
@@ -162,34 +284,71 @@ def _record(training: Training, writer: RunWriter, progress: Progress | None) ->
         writer.end(writer.info.ended(status, steps=done, seconds=seconds, **outcome))
 
 
+def _begin(training: Training, writer: RunWriter) -> int:
+    """The first keyframe of a new run, or the state of the last one of an old run; its step."""
+    if writer.start is None:
+        writer.keyframe(training.keyframe(0))
+        return 0
+    training.restore(writer.start)
+    return writer.start.step
+
+
+def _steps(training: Training, done: int) -> Generator[Measured]:
+    """The steps behind those that are done; what TensorFlow raises is explained."""
+    step = done
+    try:
+        for measured in training.run(done + 1):
+            yield measured
+            step = measured.step
+    except (tf.errors.OpError, MemoryError) as error:
+        raise explain(error, training.built, step + 1) from error
+
+
 def _take(
     training: Training, writer: RunWriter, progress: Progress | None, measured: Measured
 ) -> None:
     """Write one step down, tell about it, and see whether the training may go on."""
-    writer.add(measured.packed, measured.host)
+    row = measured.row
+    writer.add(row)
     if progress is not None:
-        seconds = measured.host["step_time"]
-        total = training.total_steps
-        progress.on_step(measured.step, total, measured.loss, measured.accuracy, seconds)
+        seconds, total = row.host["step_time"], training.total_steps
+        accuracy = measured.figures.get("accuracy")
+        progress.on_step(measured.step, total, measured.loss, accuracy, seconds)
     if training.recipe.stop_on_nan and not math.isfinite(measured.loss):
         raise _not_finite(training, measured)
-    interval = training.recipe.keyframe_interval(training.total_steps)
-    if measured.step % interval == 0:
+    if measured.is_best:
+        write_best(writer.path, training.keyframe(measured.step))
+    if measured.step % _interval(training) == 0:
         writer.keyframe(training.keyframe(measured.step))
 
 
-def _closing(training: Training, writer: RunWriter, done: int) -> dict[str, Any]:
+def _interval(training: Training) -> int:
+    return training.recipe.keyframe_interval(training.total_steps)
+
+
+def _closing(training: Training, writer: RunWriter, done: int, finished: bool) -> dict[str, Any]:
     """The last keyframe, and the test of a training that was finished."""
-    if done % training.recipe.keyframe_interval(training.total_steps):
+    if done % _interval(training):
         writer.keyframe(training.keyframe(done))
-    if done < training.total_steps:
+    if not finished:
         return {}
-    tested = evaluate(training.built, training.data.test)
-    return {"test": tested.as_dict()}
+    found: dict[str, Any] = {}
+    best = read_best(writer.path)
+    if best is not None:
+        found["best_step"] = best.step
+    stopping = training.controllers.early_stopping
+    if best is not None and stopping is not None and stopping.restore_best:
+        training.restore(best)
+    if training.recipe.ema is not None:
+        optimizer = training.step.core.optimizer
+        optimizer.finalize_variable_values(training.built.model.trainable_variables)
+    if training.data.test.size:
+        found["test"] = evaluate(training.built, training.data.test).as_dict()
+    return found
 
 
 def _not_finite(training: Training, measured: Measured) -> TraceError:
-    node = first_nonfinite(training.step.layout, measured.packed)
+    node = first_nonfinite(training.survey, measured.row)
     where = f"; the first node whose output is not finite is {node!r}" if node else ""
     return TraceError(
         f"the loss is {measured.loss}{where}",

@@ -73,11 +73,11 @@ def test_evaluate_agrees_with_the_recorded_test(run):
 
 
 def test_evaluate_agrees_with_numpy(run):
-    from opgraph.api.functions import prepare
+    from opgraph.api.data import prepare
 
     _, data = prepare(run.graph, "digits")
     answers = run.model().predict(data.test.inputs[0], verbose=0)
-    right = (answers.argmax(axis=1) == data.test.labels).mean()
+    right = (answers.argmax(axis=1) == data.test.labels[0]).mean()
     assert run.evaluate().accuracy == pytest.approx(right)
 
 

@@ -154,7 +154,7 @@ def network(name: str) -> OpGraph:
     return analyze(graph, num_classes=CLASSES).require().graph
 
 
-def batch(built: Any, size: int, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
+def batch(built: Any, size: int, seed: int) -> tuple[list[np.ndarray], tuple[np.ndarray, ...]]:
     """Random inputs that fit, and labels."""
     random = np.random.default_rng(seed)
     inputs = [
@@ -164,12 +164,12 @@ def batch(built: Any, size: int, seed: int) -> tuple[list[np.ndarray], np.ndarra
         for x in built.model.inputs
     ]
     classes = max(2, built.model.outputs[0].shape[-1])
-    return inputs, random.integers(0, classes, size).astype(np.int32)
+    return inputs, (random.integers(0, classes, size).astype(np.int32),)
 
 
 def blobs(size: int, seed: int = 0, width: int = 4) -> Any:
     """Data of four classes around four corners, easy to tell apart."""
-    from opgraph.runtime.data import Data, Split
+    from opgraph.runtime.data import Data, Split, Target
 
     random = np.random.default_rng(seed)
 
@@ -177,10 +177,12 @@ def blobs(size: int, seed: int = 0, width: int = 4) -> Any:
         labels = random.integers(0, CLASSES, count).astype(np.int32)
         centres = np.eye(CLASSES, width, dtype=np.float32) * 3
         noise = random.normal(size=(count, width)).astype(np.float32)
-        return Split((centres[labels] + noise,), labels)
+        return Split((centres[labels] + noise,), (labels,))
 
     names = ("north", "east", "south", "west")
-    return Data(split(size), split(size // 2), CLASSES, names, {"spec": "blobs"})
+    targets = (Target("", "classes", (), CLASSES, names),)
+    train, test = split(size), split(size // 2)
+    return Data(train, test, CLASSES, names, {"spec": "blobs"}, targets)
 
 
 @pytest.fixture(scope="session")
@@ -199,24 +201,55 @@ def making() -> SimpleNamespace:
 def stepped() -> Callable[..., SimpleNamespace]:
     """Some steps of a network in one mode, from the same start; the same call runs once."""
 
-    def stepped(name: str, mode: str, optimizer: str = "adam") -> SimpleNamespace:
-        return _stepped(name, mode, optimizer)
+    def stepped(name: str, mode: str, optimizer: str = "adam", **how: Any) -> SimpleNamespace:
+        return _stepped(name, mode, optimizer, **how)
 
     return stepped
 
 
 @cache
-def _stepped(name: str, mode: str, optimizer: str, steps: int = 5) -> SimpleNamespace:
-    from opgraph.runtime import Step, build
-    from opgraph.runtime.optimizer import make_optimizer
+def _stepped(
+    name: str,
+    mode: str,
+    optimizer: str,
+    *,
+    steps: int = 5,
+    size: int = 8,
+    jit: bool = False,
+    parts: int = 1,
+    statistics: str = "auto",
+    precision: str | None = None,
+    measure: str = "full",
+) -> SimpleNamespace:
+    """Take steps: `bare`, `tensors`, or measured with the preset that `mode` names."""
+    import keras
 
-    built = build(network(name), seed=0)
-    step = Step(built, make_optimizer(optimizer, 1e-2))
+    from opgraph.record import parse_measure
+    from opgraph.runtime import Step, build
+    from opgraph.runtime.kernels import reductions
+    from opgraph.runtime.optimizer import make_optimizer
+    from opgraph.runtime.step import Programs
+
+    built = build(network(name), seed=0, precision=precision)
+    chosen = make_optimizer(optimizer, 1e-2)
+    if precision == "mixed_float16":
+        chosen = keras.optimizers.LossScaleOptimizer(chosen)
+    step = Step(
+        built,
+        chosen,
+        measure=parse_measure(measure if mode in ("bare", "tensors") else mode),
+        statistics=reductions(statistics),
+        programs=Programs(jit, parts),
+    )
     results: list[Any] = []
     for number in range(1, steps + 1):
-        inputs, labels = batch(built, 8, number)
-        numbered = {"step": number} if mode == "tensors" else {}
-        results.append(getattr(step, mode)(inputs, labels, **numbered))
+        inputs, labels = batch(built, size, number)
+        if mode == "bare":
+            results.append(step.bare(inputs, labels))
+        elif mode == "tensors":
+            results.append(step.tensors(inputs, labels, step=number))
+        else:
+            results.append(step.measured(inputs, labels, step=number))
     variables = (*built.model.variables, *step.core.optimizer.variables)
     return SimpleNamespace(
         built=built, step=step, results=results, state=[v.numpy() for v in variables]

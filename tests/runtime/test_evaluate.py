@@ -29,15 +29,15 @@ def test_figures_equal_plain_numpy_for_any_batch_size(
     chances = built.model.predict(split.inputs[0], verbose=0).astype(np.float64)
     found = chances.argmax(axis=1)
     confusion = np.zeros((4, 4), int)
-    for label, answer in zip(split.labels, found, strict=True):
+    for label, answer in zip(split.labels[0], found, strict=True):
         confusion[label, answer] += 1
     assert tested.confusion.tolist() == confusion.tolist()
-    assert tested.accuracy == np.mean(found == split.labels)
+    assert tested.accuracy == np.mean(found == split.labels[0])
     assert tested.size == 50
-    loss = -np.log(chances[np.arange(50), split.labels]).mean()
+    loss = -np.log(chances[np.arange(50), split.labels[0]]).mean()
     assert tested.loss == pytest.approx(loss, rel=1e-5)
     for label, share in enumerate(tested.class_accuracy):
-        assert share == np.mean(found[split.labels == label] == label)
+        assert share == np.mean(found[split.labels[0] == label] == label)
 
 
 def test_class_that_does_not_occur_has_no_accuracy(
@@ -45,8 +45,8 @@ def test_class_that_does_not_occur_has_no_accuracy(
 ) -> None:
     built = build(networks("tiny"), seed=3)
     whole = making.blobs(50).train
-    chosen = whole.labels < 3
-    tested = evaluate(built, Split((whole.inputs[0][chosen],), whole.labels[chosen]))
+    chosen = whole.labels[0] < 3
+    tested = evaluate(built, Split((whole.inputs[0][chosen],), (whole.labels[0][chosen],)))
     assert tested.class_accuracy[3] is None
     assert None not in tested.class_accuracy[:3]
     assert json.loads(json.dumps(tested.as_dict()))["class_accuracy"][3] is None
@@ -57,7 +57,7 @@ def test_binary_network_tells_two_classes(networks: Networks, making: SimpleName
     inputs, labels = making.batch(built, 30, 0)
     tested = evaluate(built, Split(tuple(inputs), labels))
     chance = built.model.predict(inputs[0], verbose=0)[:, 0]
-    assert tested.accuracy == np.mean((chance > 0.5) == labels)
+    assert tested.accuracy == np.mean((chance > 0.5) == labels[0])
     assert tested.confusion.shape == (2, 2)
     answer = predict(built, inputs)
     assert np.allclose(answer.probabilities[:, 1], chance)

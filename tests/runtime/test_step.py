@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from opgraph.errors import TraceError
 from opgraph.graph import OpGraph
-from opgraph.record import Layout
+from opgraph.record import Layout, StepTensors
 from opgraph.runtime import Step, build
 from opgraph.runtime.environment import GRAPPLER
 from opgraph.runtime.optimizer import make_optimizer
@@ -45,19 +45,76 @@ def same_bits(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
     return all(a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in pairs)
 
 
+PRESETS = ("off", "norms", "default", "full")
+
+
 @pytest.mark.parametrize(("name", "optimizer"), PAIRS)
 def test_measured_bare_and_tensors_end_in_the_same_bits(
     stepped: Stepped, name: str, optimizer: str
 ) -> None:
     bare = stepped(name, "bare", optimizer)
-    measured = stepped(name, "measured", optimizer)
+    full = stepped(name, "full", optimizer)
     tensors = stepped(name, "tensors", optimizer)
-    assert same_bits(measured.state, bare.state)
+    assert same_bits(full.state, bare.state)
     assert same_bits(tensors.state, bare.state)
-    assert same_bits(measured.results, [t.packed for t in tensors.results])
+    for (packed, layout), handed in zip(full.results, tensors.results, strict=True):
+        assert same_numbers(packed, layout, handed)
     start = [v.numpy() for v in build(bare.built.graph, seed=0).model.trainable_variables]
     trained = [v.numpy() for v in bare.built.model.trainable_variables]
     assert not same_bits(start, trained)
+
+
+def same_numbers(packed: np.ndarray, layout: Layout, tensors: StepTensors) -> bool:
+    """Whether every moment that was measured is the one of the fetched step, bit for bit."""
+    for site, block, _ in layout.blocks:
+        for name in block.names:
+            own = layout.vector(site, name, packed[None])
+            other = tensors.layout.vector(site, name, tensors.packed[None])
+            if own.tobytes() != other.tobytes():
+                return False
+    return bool(layout.blocks)
+
+
+@pytest.mark.parametrize("statistics", ["kernel", "tensorflow"])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_is_measured_and_how_changes_no_bit(
+    stepped: Stepped, preset: str, statistics: str
+) -> None:
+    bare = stepped("squeeze", "bare", "momentum")
+    run = stepped("squeeze", preset, "momentum", statistics=statistics)
+    assert run.step.reductions.name == statistics
+    assert same_bits(run.state, bare.state)
+
+
+@slow
+@pytest.mark.parametrize("name", ["gelu", "plain", "squeeze", "lstm", "attention", "cnn"])
+def test_a_step_compiled_by_xla_is_not_changed_by_measuring(stepped: Stepped, name: str) -> None:
+    bare = stepped(name, "bare", "adam", jit=True)
+    for mode in ("norms", "full", "tensors"):
+        assert same_bits(stepped(name, mode, "adam", jit=True).state, bare.state), mode
+
+
+@slow
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", ["cnn", "lstm"])
+def test_a_step_of_mixed_precision_is_not_changed_by_measuring(
+    stepped: Stepped, name: str, precision: str
+) -> None:
+    bare = stepped(name, "bare", "adam", precision=precision)
+    for mode in ("full", "tensors"):
+        assert same_bits(stepped(name, mode, "adam", precision=precision).state, bare.state), mode
+
+
+@pytest.mark.parametrize("mode", ["full", "tensors"])
+def test_micro_batches_are_not_changed_by_measuring(stepped: Stepped, mode: str) -> None:
+    bare = stepped("cnn", "bare", "adam", parts=3)
+    assert same_bits(stepped("cnn", mode, "adam", parts=3).state, bare.state)
+
+
+def test_the_programs_of_a_schedule_give_the_same_weights(stepped: Stepped) -> None:
+    often = stepped("tiny", "full")
+    assert len({len(packed) for packed, _ in often.results}) == 2  # steps 1 and 2 differ
+    assert same_bits(stepped("tiny", "bare").state, often.state)
 
 
 def test_grappler_switches_are_on_once_a_step_is_made(stepped: Stepped) -> None:
@@ -73,11 +130,12 @@ def test_nothing_is_traced_after_the_programs_are_made(
     built = build(networks("tiny"), seed=0)
     step = Step(built, make_optimizer("adam", 1e-2, "cosine", 50))
     batches = [making.batch(built, size, 0) for size in (8, 3)]
-    step.prepare((*inputs, labels) for inputs, labels in batches)
-    assert step.traces == 2
-    for number in range(10):
-        step.measured(*making.batch(built, 8 if number % 4 else 3, number))
-    assert step.traces == 2
+    step.prepare((*inputs, *labels) for inputs, labels in batches)
+    assert step.traces == 4  # two sizes, steps that measure more and those that measure less
+    for number in range(1, 110):
+        inputs, labels = making.batch(built, 8 if number % 4 else 3, number)
+        step.measured(inputs, labels, step=number)
+    assert step.traces == 4
 
 
 def test_layout_is_the_same_for_every_batch_size(
@@ -87,24 +145,24 @@ def test_layout_is_the_same_for_every_batch_size(
     step = Step(built, make_optimizer("sgd", 1e-2))
     layouts: list[Layout] = []
     for size in (8, 3):
-        inputs, labels = making.batch(built, size, 0)
-        assert step.measured(inputs, labels).shape == (step.layout.size,)
-        layouts.append(step.layout)
+        packed, layout = step.measured(*making.batch(built, size, 0), step=2)
+        assert packed.shape == (layout.size,)
+        layouts.append(layout)
     assert layouts[0] == layouts[1]
 
 
 def test_layers_are_left_as_they_were(stepped: Stepped) -> None:
-    for layer in stepped("cnn", "measured").built.model.layers:
+    for layer in stepped("cnn", "full").built.model.layers:
         assert "call" not in vars(layer)
         assert "_moments" not in vars(layer)
 
 
-def test_layout_is_not_known_before_a_program_is_made(
+def test_what_is_measured_is_not_known_before_a_program_is_made(
     networks: Callable[[str], OpGraph],
 ) -> None:
     step = Step(build(networks("tiny"), seed=0), make_optimizer("sgd", 1e-2))
     with pytest.raises(TraceError) as caught:
-        _ = step.layout
+        _ = step.survey
     assert str(caught.value) == "the step has no program yet\n   call prepare() first"
 
 
@@ -115,7 +173,7 @@ def test_network_without_weights_cannot_learn(making: SimpleNamespace) -> None:
     graph = parse(Source("bare", "x: Input(shape=(4,))\nx -> softmax"), "bare")
     step = Step(build(graph, seed=0), make_optimizer("sgd", 1e-2))
     with pytest.raises(TraceError) as caught:
-        step.bare([np.zeros((2, 4), np.float32)], np.zeros(2, np.int32))
+        step.bare([np.zeros((2, 4), np.float32)], [np.zeros(2, np.int32)])
     assert str(caught.value) == (
         "bare: the loss does not depend on any trainable weight, so there is nothing to learn"
     )
@@ -136,7 +194,7 @@ def test_gradients_and_updates_of_a_dense_layer_are_those_of_the_text_book(
     for tensors in run.results:
         get: Callable[[str, str], Any] = lambda node, what, t=tensors: t[node, what]  # noqa: E731
         scores = get("logits", "output").astype(np.float64)
-        wanted = (softmax(scores) - np.eye(4)[tensors.labels]) / len(tensors.labels)
+        wanted = (softmax(scores) - np.eye(4)[tensors.labels[0]]) / len(tensors.labels[0])
         assert np.allclose(get("logits", "output.grad"), wanted, atol=1e-7)
         kernel = get("drop", "output").astype(np.float64).T @ wanted
         assert np.allclose(get("logits", "kernel.grad"), kernel, atol=1e-6)
@@ -160,7 +218,7 @@ def test_gradient_at_the_input_is_there_though_it_is_no_site(stepped: Stepped) -
     tensors = run.results[0]
     through = tensors["d", "output.grad"].astype(np.float64) @ tensors["d", "kernel"].T
     assert np.allclose(tensors["x", "output.grad"], through, atol=1e-6)
-    assert "x" not in {site.node for site in run.step.layout.of("output_grad")}
+    assert "x" not in {site.node for site in run.step.survey.of("output_grad")}
 
 
 def test_softmax_before_cross_entropy_has_no_gradient(stepped: Stepped) -> None:

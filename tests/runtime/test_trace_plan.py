@@ -24,11 +24,12 @@ def test_plan_says_what_the_training_then_takes(
     graph = networks("tiny")
     planned = plan(graph, data, **SETTINGS)
     assert planned.steps == 200
-    assert planned.sites == {"steps": 1, "output": 6, "output_grad": 5, "weight": 4}
+    assert planned.sites == {"steps": 1, "output": 6, "output_grad": 5, "weight": 4,
+                             "slot": 8, "dropout": 1}  # fmt: skip
     assert planned.keyframes == 5
     record = trace(graph, data, run_dir=tmp_path, graph_json={}, **SETTINGS)
-    layout = record.layout
-    assert planned.numbers_per_step == layout.size
+    # outputs, gradients that exist, weights, Adam's slots, the mask, and what is one a step
+    assert planned.numbers_per_step == 6 * 8 + 4 * 8 + 4 * 24 + 8 * 8 + 2 + 8
     assert len(record.keyframe_steps) == planned.keyframes
     tables = sum(path.stat().st_size for path in tmp_path.glob("*/part-*.parquet"))
     assert 0.3 < planned.disk_bytes_per_step * 200 / tables < 3
