@@ -51,7 +51,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/layout.py
-	$(BIN)/python benchmarks/step_cost.py
+	$(BIN)/python benchmarks/overhead.py --all
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

@@ -100,12 +100,12 @@ def interleaved(takers: dict[str, Take], rounds: int) -> dict[str, np.ndarray]:
     return {name: np.array(values) for name, values in times.items()}
 
 
-def print_ratios(title: str, times: dict[str, np.ndarray], base: str = "bare") -> None:
+def print_ratios(title: str, times: dict[str, np.ndarray], *, barred: bool = True) -> None:
     print(f"\n{title}")
     for name, values in times.items():
-        ratio = float(np.median(values / times[base]))
-        low, high = np.percentile(values / times[base], [25, 75])
-        bar = BARS.get(name)
+        ratio = float(np.median(values / times["bare"]))
+        low, high = np.percentile(values / times["bare"], [25, 75])
+        bar = BARS.get(name) if barred else None
         verdict = "" if bar is None else f"   bar {bar:.2f} {'met' if ratio <= bar else 'MISSED'}"
         print(
             f"  {name:<28}{1e3 * np.median(values):>9.1f} ms{ratio:>8.3f}"
@@ -124,7 +124,8 @@ def print_presets(where: str, rounds: int, *, jit: bool = False) -> None:
     steps = {preset: make_step(graph, preset, jit=jit) for preset in presets}
     takers = {preset: taker(step, preset, batch) for preset, step in steps.items()}
     compiled = ", core compiled by XLA" if jit else ""
-    print_ratios(f"{where}: batch {size}, {rounds} rounds{compiled}", interleaved(takers, rounds))
+    title = f"{where}: batch {size}, {rounds} rounds{compiled}"
+    print_ratios(title, interleaved(takers, rounds), barred=not jit)
 
 
 def print_memory(where: str) -> None:
@@ -181,7 +182,8 @@ def fit_of(graph: Any, batch: tuple[Any, Any], steps: int, callbacks: Any = ()) 
     model = build(graph, seed=0).model
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", ["accuracy"])
     data = tf.data.Dataset.from_tensors((batch[0][0], batch[1][0])).repeat(steps)
-    return lambda _: model.fit(data, epochs=1, verbose=0, callbacks=list(callbacks))
+    watching = list(callbacks)
+    return lambda _: model.fit(data, epochs=1, verbose=0, shuffle=False, callbacks=watching)
 
 
 def many(take: Take, steps: int) -> Take:
@@ -199,7 +201,7 @@ def print_fit(where: str, rounds: int, steps: int = 20) -> None:
     graph, shape = graph_of(name)
     batch = examples(shape, size)
     with tempfile.TemporaryDirectory() as folder:
-        board = keras.callbacks.TensorBoard(folder, histogram_freq=1, update_freq=1)
+        board = keras.callbacks.TensorBoard(folder, histogram_freq=1, write_graph=False)
         takers = {
             "bare": many(taker(make_step(graph, "bare"), "bare", batch), steps),
             "model.fit": fit_of(graph, batch, steps),
