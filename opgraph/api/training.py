@@ -16,6 +16,7 @@ from opgraph.api.graph import Graph
 from opgraph.api.run import Run
 
 if TYPE_CHECKING:
+    from opgraph.graph import OpGraph
     from opgraph.ops import Shape
     from opgraph.runtime import Plan, Progress, Verified
 
@@ -61,8 +62,6 @@ def trace(
         TraceError: the loss is no number any more; the run holds every step up to that one.
         MissingDependencyError: TensorFlow is not installed.
     """
-    from opgraph.errors import RunError
-    from opgraph.files import write_text
     from opgraph.formats import to_json
 
     runtime = needed_runtime()
@@ -74,15 +73,6 @@ def trace(
     analysis, loaded = prepare(chosen, data, input_shape, num_classes, {**checked, **recipe})
     network = analysis.graph if live is None else runtime.built_of(live, analysis.graph)
     path = Path(output)
-
-    def begun() -> None:
-        """What stands beside the run from its beginning."""
-        Graph(analysis.graph).draw(path / "graph.svg", title=analysis.graph.name)
-        again = {**checked, "file": str(path / "graph.json"), "output": str(path)}
-        if isinstance(data, str):
-            again["data"] = data
-        write_text(path / "run.toml", runtime.to_toml(again), RunError)
-
     runtime.trace(
         network,
         loaded,
@@ -90,12 +80,27 @@ def trace(
         graph_json=to_json(analysis.graph),
         progress=progress,
         notify=notify,
-        begun=begun,
+        begun=lambda: _write_beside(path, analysis.graph, {**checked, **_named(data)}),
         overwrite=overwrite,
         command=tuple(command),
         **recipe,
     )
     return Run(output)
+
+
+def _named(data: Any) -> dict[str, Any]:
+    """What a file of settings can say about data: their name, if they have one."""
+    return {"data": data} if isinstance(data, str) else {}
+
+
+def _write_beside(path: Path, graph: OpGraph, settings: dict[str, Any]) -> None:
+    """What stands beside a run from its beginning: the picture, and the settings as a file."""
+    from opgraph.errors import RunError
+    from opgraph.files import write_text
+
+    Graph(graph).draw(path / "graph.svg", title=graph.name)
+    again = {**settings, "file": str(path / "graph.json"), "output": str(path)}
+    write_text(path / "run.toml", needed_runtime().to_toml(again), RunError)
 
 
 def _compiled(
