@@ -31,7 +31,7 @@ from opgraph.record.schema import (
     read_json,
 )
 
-PICTURE = "graph.svg"
+BESIDE = ("graph.svg", "run.toml")  # what the api writes beside the record
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def remove_run(path: Path) -> bool:
     """
     lock = _locked_run(path)
     try:
-        for file in (*own_files(path), path / PICTURE, path / RUN_FILE):
+        for file in (*own_files(path), *(path / name for name in (*BESIDE, RUN_FILE))):
             file.unlink(missing_ok=True)
         remove_tree(path / REPLACED)
         for name in (*FOLDERS, BEST):
@@ -195,7 +195,7 @@ def _readable(record: Record, name: str) -> RunSummary:
 
 def disk_size(path: Path) -> int:
     """Bytes of a run's own files."""
-    files = (*own_files(path), path / PICTURE, path / RUN_FILE)
+    files = (*own_files(path), *(path / name for name in (*BESIDE, RUN_FILE)))
     return sum(file.lstat().st_size for file in files if file.is_symlink() or file.is_file())
 
 
