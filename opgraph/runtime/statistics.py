@@ -170,7 +170,8 @@ class _Tensors:
             self.packing.add(reductions.histogram(tensor), (site, block))
 
     def _fuses(self, wanted: Wanted) -> bool:
-        return self.kind == "output" and _is_kernel(self.packing.reductions)
+        outputs = self.kind == "output" and not wanted.norms_only
+        return outputs and _is_kernel(self.packing.reductions)
 
     def _relus(self, sites: Mapping[Endpoint, Site]) -> dict[Endpoint, Endpoint]:
         """Outputs that a ReLU reads, and the output of one such ReLU."""

@@ -24,6 +24,7 @@ from opgraph.record import (
     count_bins,
     make_tables,
     output_name,
+    parse_measure,
 )
 from opgraph.runtime import Step, build
 from opgraph.runtime.kernels import reductions
@@ -363,6 +364,26 @@ def test_nonfinite_elements_are_counted_and_left_out(
         assert kernel["grad_nonfinite"] > 0
         assert kernel["value_nonfinite"] == 0
         assert np.isfinite(kernel["value_norm"])
+
+
+@pytest.mark.parametrize("statistics", ["kernel", "tensorflow"])
+def test_norms_alone_are_not_finite_where_an_element_is_not(
+    networks: Callable[[str], OpGraph], making: SimpleNamespace, statistics: str
+) -> None:
+    built = build(networks("cnn"), seed=0)
+    norms, by = parse_measure("norms"), reductions(statistics)
+    step = Step(built, make_optimizer("sgd", 1e-2), measure=norms, statistics=by)
+    inputs, labels = making.batch(built, 8, 1)
+    inputs[0][0, 3, 4, 1] = np.nan
+    tensors = step.tensors(inputs, labels, step=1)
+    found = {row["node"]: row["norm"] for row in rows(step, tensors)["output"]}
+    assert set(found) == set(built.graph.order)
+    for node, norm in found.items():
+        with np.errstate(over="ignore"):
+            squares = np.square(tensors[node, "output"], dtype=np.float32).sum()
+        assert np.isfinite(norm) == np.isfinite(squares), node
+    assert np.isnan(found["x"])
+    assert np.isnan(found["n1"])
 
 
 def test_statistics_go_on_after_a_nonfinite_step(

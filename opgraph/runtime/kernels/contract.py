@@ -10,10 +10,11 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from opgraph.errors import TraceError
+from opgraph.record import TENSOR_MOMENTS
 
 Tensor = Any
 
-MOMENTS = ("count", "nan", "inf", "zeros", "sum", "sumsq", "min", "max")
+MOMENTS = TENSOR_MOMENTS
 FIGURES = ("finite", "sum", "sumsq", "positive")
 FLOATS = (tf.float32, tf.float64, tf.float16, tf.bfloat16)
 
