@@ -12,7 +12,7 @@ import numpy as np
 
 from opgraph.record import Array, Survey, TensorName, output_name
 from opgraph.runtime.core import BatchTensors, UpdateTensors
-from opgraph.runtime.statistics import densify
+from opgraph.runtime.norms import densify
 
 BATCH = ("batch_mean", "batch_variance")
 MOVING = ("moving_mean", "moving_variance")

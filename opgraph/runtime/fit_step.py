@@ -127,7 +127,7 @@ class FitStep:
         update = pack_update(taken.update, self.survey, names, self.reductions)
         if not self.core.whole:
             return [update]
-        batch = pack_batch(self.core, taken.batch, self.survey, names, self.reductions)
+        batch = pack_batch(taken.batch, self.survey, names, self.reductions)
         return [(batch[0], without(batch[1], LOSSES)), update]
 
     def _loss_pack(self, taken: FitPass) -> tuple[Any, Layout]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from opgraph.graph import Endpoint, OpGraph
+from opgraph.graph import Endpoint
 from opgraph.record import (
     BINS,
     BN_MOMENTS,
@@ -32,12 +32,13 @@ from opgraph.record import (
     Survey,
     prefixed,
 )
-from opgraph.runtime.core import BatchTensors, BnTensors, Core, UpdateTensors, WeightTensors
-from opgraph.runtime.kernels import Reductions, TensorFlowReductions
+from opgraph.runtime.core import BatchTensors, BnTensors, UpdateTensors, WeightTensors
+from opgraph.runtime.kernels import Reductions
+from opgraph.runtime.norms import densify, sums_of_squares, sumsq, weight_squares
 from opgraph.runtime.packing import Packing
+from opgraph.runtime.passes import Pass, plan_passes
 
 Tensor = Any
-SAME_NUMBERS = frozenset(["Flatten", "Reshape", "Identity"])
 ALL_BUT_BATCH = BN_MOMENTS[2:]
 
 
@@ -67,7 +68,6 @@ def _moments(chosen: Iterable[Quantity]) -> frozenset[str]:
 
 
 def pack_batch(
-    core: Core,
     batch: BatchTensors,
     survey: Survey,
     names: frozenset[str],
@@ -77,7 +77,6 @@ def pack_batch(
     """All moments of a forward and backward pass.
 
     Args:
-        core: what made it.
         batch: its tensors.
         survey: what is measured where.
         names: full names of the quantities that are due.
@@ -86,8 +85,7 @@ def pack_batch(
     """
     packing = Packing(reductions)
     _pack_loss(packing, batch, survey, share)
-    _Tensors(packing, core.built.graph, batch.outputs, survey, "output", names).pack()
-    _Tensors(packing, core.built.graph, batch.output_grads, survey, "output_grad", names).pack()
+    _pack_tensors(packing, batch, survey, names)
     _pack_bn(packing, batch.bn, survey, Wanted.of(survey, "bn", names))
     if Wanted.of(survey, "dropout", names).scalars:
         for site in survey.of("dropout"):
@@ -118,96 +116,74 @@ def pack_update(
     return packing.packed()
 
 
-@dataclass(frozen=True)
-class _Tensors:
-    """The outputs of all nodes, or the gradients at them."""
-
-    packing: Packing
-    graph: OpGraph
-    tensors: Mapping[Endpoint, Any]
-    survey: Survey
-    kind: SiteKind
-    names: frozenset[str]
-
-    def pack(self) -> None:
-        wanted = Wanted.of(self.survey, self.kind, self.names)
-        sites = {Endpoint(s.node, s.port): s for s in self.survey.of(self.kind) if s.connected}
-        if wanted.scalars:
-            self._pack_scalars(sites, wanted)
-        for end, site in sites.items():
-            self._pack_vectors(site, self.tensors[end], wanted.vectors)
-
-    def _pack_scalars(self, sites: Mapping[Endpoint, Site], wanted: Wanted) -> None:
-        """Numbers of each tensor; sources come before those whose numbers follow from them."""
-        relus = self._relus(sites) if self._fuses(wanted) else {}
-        fused = set(relus.values())
-        for end, site in sites.items():
-            if end in fused:
-                continue
-            source = self._same_numbers(end, sites)
-            if source is not None:
-                self.packing.share(site, sites[source])
-            elif end in relus:
-                both = self.packing.reductions.moments_and_relu(self.tensors[end])
-                self.packing.add(both, (site, TENSOR), (sites[relus[end]], TENSOR))
-            else:
-                self._pack_one(site, self.tensors[end], wanted)
-
-    def _pack_one(self, site: Site, tensor: Tensor, wanted: Wanted) -> None:
-        reductions = self.packing.reductions
-        if wanted.norms_only:
-            self.packing.add(_sumsq(tensor), (site, NORM))
-        else:
-            self.packing.add(reductions.moments(densify(tensor)), (site, TENSOR))
-
-    def _pack_vectors(self, site: Site, tensor: Tensor, names: frozenset[str]) -> None:
-        reductions = self.packing.reductions
-        if names & set(CHANNEL_MOMENTS) and site.shape and site.shape[-1]:
-            block = Block(CHANNEL_MOMENTS, site.shape[-1])
-            self.packing.add(reductions.channels(tensor), (site, block))
-        if "histogram" in names:
-            block = Block(("histogram",), BINS)
-            self.packing.add(reductions.histogram(tensor), (site, block))
-
-    def _fuses(self, wanted: Wanted) -> bool:
-        outputs = self.kind == "output" and not wanted.norms_only
-        return outputs and _is_kernel(self.packing.reductions)
-
-    def _relus(self, sites: Mapping[Endpoint, Site]) -> dict[Endpoint, Endpoint]:
-        """Outputs that a ReLU reads, and the output of one such ReLU."""
-        found: dict[Endpoint, Endpoint] = {}
-        for end in sites:
-            if not _is_relu(self.graph, end.node):
-                continue
-            source = self.graph.inputs(end.node)[0]
-            measured = source in sites and self._same_numbers(source, sites) is None
-            if measured and self.tensors[source].dtype == self.tensors[end].dtype:
-                found.setdefault(source, end)
-        return {source: end for source, end in found.items() if end not in found}
-
-    def _same_numbers(self, end: Endpoint, sites: Mapping[Endpoint, Site]) -> Endpoint | None:
-        """The site before, if a tensor has the very same numbers in another shape."""
-        if self.graph[end.node].kind.kind not in SAME_NUMBERS:
-            return None
-        source = self.graph.inputs(end.node)[0]
-        alone = self.kind == "output" or len(self._readers(source)) == 1
-        if source not in sites or not alone:
-            return None
-        same = self.tensors[source].dtype == self.tensors[end].dtype
-        return source if same else None
-
-    def _readers(self, end: Endpoint) -> list[Any]:
-        edges = self.graph.edges_from(end.node)
-        return [edge for edge in edges if edge.port == end.port]
+def _pack_tensors(
+    packing: Packing, batch: BatchTensors, survey: Survey, names: frozenset[str]
+) -> None:
+    """The outputs of all nodes, and the gradients at them."""
+    wanted = {kind: Wanted.of(survey, kind, names) for kind in ("output", "output_grad")}
+    grads = (site for site in survey.of("output_grad") if site.connected)
+    found = {
+        **{site: densify(batch.outputs[_end(site)]) for site in survey.of("output")},
+        **{site: densify(batch.output_grads[_end(site)]) for site in grads},
+    }
+    scalars = {site: tensor for site, tensor in found.items() if wanted[site.kind].scalars}
+    norms = {site: tensor for site, tensor in scalars.items() if wanted[site.kind].norms_only}
+    _pack_norms(packing, norms, batch.bn)
+    _pack_whole(packing, {site: x for site, x in scalars.items() if site not in norms})
+    for site, tensor in found.items():
+        _pack_vectors(packing, site, tensor, wanted[site.kind].vectors)
 
 
-def _is_relu(graph: OpGraph, name: str) -> bool:
-    node = graph[name]
-    values = node.op.values()
-    if node.kind.kind == "Activation":
-        return values.get("activation") == "relu"
-    plain = not values.get("negative_slope") and not values.get("threshold")
-    return node.kind.kind == "ReLU" and plain and values.get("max_value") is None
+def _end(site: Site) -> Endpoint:
+    return Endpoint(site.node, site.port)
+
+
+def _pack_whole(packing: Packing, tensors: Mapping[Site, Tensor]) -> None:
+    """All numbers of each tensor."""
+    plan = plan_passes(tensors, together=packing.reductions.reads_together)
+    for one in plan.passes:
+        numbers = _read(packing.reductions, one)
+        packing.add(numbers, *((site, TENSOR) for site in one.rows))
+    for site, other in plan.shared:
+        packing.share(site, other)
+
+
+def _pack_norms(
+    packing: Packing, tensors: Mapping[Site, Tensor], normalisations: Mapping[str, BnTensors]
+) -> None:
+    plan = plan_passes(tensors, together=False)
+    alone = {site: tensors[site] for one in plan.passes for site in one.rows if site is not None}
+    for site, squares in sums_of_squares(alone, normalisations).items():
+        packing.add(squares, (site, NORM))
+    for site, other in plan.shared:
+        packing.share(site, other)
+
+
+def _read(reductions: Reductions, one: Pass) -> Tensor:
+    """The rows of a pass."""
+    if one.gate is not None:
+        with_gate = one.rows[0] is not None
+        return reductions.moments_of_gate(
+            one.gate, one.source, with_gate=with_gate, zeros=one.zeros
+        )
+    if one.affine is not None:
+        relu = len(one.rows) > 2
+        return reductions.moments_and_affine(
+            one.source, one.affine.scale, one.affine.shift, relu=relu
+        )
+    if len(one.rows) > 1:
+        return reductions.moments_and_relu(one.source)
+    return reductions.moments(one.source)
+
+
+def _pack_vectors(packing: Packing, site: Site, tensor: Tensor, names: frozenset[str]) -> None:
+    reductions = packing.reductions
+    if names & set(CHANNEL_MOMENTS) and site.shape and site.shape[-1]:
+        block = Block(CHANNEL_MOMENTS, site.shape[-1])
+        packing.add(reductions.channels(tensor), (site, block))
+    if "histogram" in names:
+        block = Block(("histogram",), BINS)
+        packing.add(reductions.histogram(tensor), (site, block))
 
 
 def _pack_loss(packing: Packing, batch: BatchTensors, survey: Survey, share: Tensor | None) -> None:
@@ -293,7 +269,7 @@ def _pack_weight_norms(
 ) -> Tensor | None:
     total: list[Tensor] = []
     for site, weight in weights:
-        squares = {name: _sumsq(x) for name, x in _weight_parts(weight).items()}
+        squares = weight_squares(weight.before, weight.grad, weight.after)
         for name, square in squares.items():
             packing.add(square, (site, prefixed([name], ["sumsq"])))
         total += [squares["grad"]] if "grad" in squares else []
@@ -326,7 +302,7 @@ def _pack_grad_norms(
     """
     measured = {_key(site) for site in sites}
     others = [
-        _sumsq(weight.grad)
+        sumsq(weight.grad)
         for name, weight in update.weights.items()
         if weight.grad is not None and name not in measured
     ]
@@ -336,7 +312,7 @@ def _pack_grad_norms(
     before = tf.add_n(squares)
     after = before
     if update.clipped is not None:
-        after = tf.add_n([_sumsq(grad) for grad in update.clipped])
+        after = tf.add_n([sumsq(grad) for grad in update.clipped])
     _pack_named(packing, {"grad_norm_sumsq": before, "clipped_grad_norm_sumsq": after})
 
 
@@ -345,30 +321,8 @@ def _pack_many(packing: Packing, sites: Sequence[Site], tensors: Sequence[Tensor
     packing.add(numbers, *((site, TENSOR) for site in sites))
 
 
-def _sumsq(tensor: Tensor) -> Tensor:
-    """Sum of squares by TensorFlow's fastest way; not finite if an element or a square is not."""
-    x = densify(tensor)
-    wide = x if x.dtype in (tf.float32, tf.float64) else tf.cast(x, tf.float32)
-    return 2 * tf.cast(tf.nn.l2_loss(wide), tf.float64)
-
-
-def _is_kernel(reductions: Reductions) -> bool:
-    """Whether all moments of a tensor cost no more than one."""
-    return not isinstance(reductions, TensorFlowReductions)
-
-
 def _key(site: Site) -> str:
     return f"{site.node}/{site.weight}"
-
-
-def densify(tensor: Tensor) -> Tensor:
-    """A gradient as a whole array; rows that occur several times are summed."""
-    if not isinstance(tensor, tf.IndexedSlices):
-        return tensor
-    rows = tensor.dense_shape[0] if tensor.dense_shape is not None else None
-    if rows is None:
-        return tf.convert_to_tensor(tensor)
-    return tf.math.unsorted_segment_sum(tensor.values, tensor.indices, rows)
 
 
 def _kept(mask: Tensor) -> tuple[Tensor, Tensor]:

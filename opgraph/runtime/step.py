@@ -30,7 +30,8 @@ from opgraph.runtime.kernels import Reductions, reductions
 from opgraph.runtime.objective import Objective, choose_objective
 from opgraph.runtime.packing import pack_all
 from opgraph.runtime.sites import make_sites
-from opgraph.runtime.statistics import densify, pack_batch, pack_update
+from opgraph.runtime.norms import densify
+from opgraph.runtime.statistics import pack_batch, pack_update
 
 Mode = Literal["every", "whole", "bare", "tensors"]
 Part = Literal["step", "batch", "update"]
@@ -273,7 +274,7 @@ class Step:
         def pack(by: Reductions) -> tuple[Any, Layout]:
             packs: list[tuple[Any, Layout]] = []
             if batch is not None:
-                packs.append(pack_batch(self.core, batch, self.survey, names, by, share))
+                packs.append(pack_batch(batch, self.survey, names, by, share))
             if update is not None:
                 packs.append(pack_update(update, self.survey, names, by))
             vector = tf.concat([vector for vector, _ in packs], 0)

@@ -13,8 +13,8 @@ from opgraph.runtime.kernels.contract import (
     Reductions,
     Tensor,
     as_float,
-    by_dtype,
     check_weights,
+    in_groups,
     with_channels,
 )
 
@@ -47,10 +47,24 @@ class KernelReductions(Reductions):
             group = [floats[place] for place in places]
             return self.ops.opgraph_moments_of_many(tensors=group, **self._how())
 
-        return by_dtype(floats, reduce)
+        return in_groups(floats, reduce)
 
     def moments_and_relu(self, tensor: Tensor) -> Tensor:  # noqa: D102
         return self.ops.opgraph_moments_and_relu(x=as_float(tensor), **self._how())
+
+    def moments_and_affine(  # noqa: D102
+        self, tensor: Tensor, scale: Tensor, shift: Tensor, *, relu: bool
+    ) -> Tensor:
+        return self.ops.opgraph_affine_moments(
+            x=tensor, scale=scale, shift=shift, relu=relu, **self._how()
+        )
+
+    def moments_of_gate(  # noqa: D102
+        self, gate: Tensor, grad: Tensor, *, with_gate: bool, zeros: int = 0
+    ) -> Tensor:
+        return self.ops.opgraph_gate_moments(
+            gate=gate, grad=grad, with_gate=with_gate, padding=zeros, **self._how()
+        )
 
     def weights(  # noqa: D102
         self, before: Sequence[Tensor], grads: Sequence[Tensor | None], after: Sequence[Tensor]
@@ -70,7 +84,7 @@ class KernelReductions(Reductions):
                 **self._how(),
             )
 
-        return by_dtype(old, reduce)
+        return in_groups(old, reduce)
 
     def channels(self, tensor: Tensor) -> Tensor:  # noqa: D102
         return self.ops.opgraph_channels(x=with_channels(tensor), **self._how())

@@ -16,6 +16,7 @@ Tensor = Any
 
 MOMENTS = TENSOR_MOMENTS
 FIGURES = ("finite", "sum", "sumsq", "positive")
+LARGE = 1 << 16  # elements
 FLOATS = (tf.float32, tf.float64, tf.float16, tf.bfloat16)
 
 
@@ -35,6 +36,11 @@ class Reductions(ABC):
     name: Literal["kernel", "tensorflow"]
     notice: str | None
 
+    @property
+    def reads_together(self) -> bool:
+        """Whether what is made of a tensor costs little beside reading it."""
+        return self.name == "kernel"
+
     @abstractmethod
     def moments(self, tensor: Tensor) -> Tensor:
         """The numbers named by `MOMENTS`, (8,)."""
@@ -46,6 +52,30 @@ class Reductions(ABC):
     @abstractmethod
     def moments_and_relu(self, tensor: Tensor) -> Tensor:
         """Moments of x and of relu(x), (2, 8); NaN stays NaN, -Inf becomes 0."""
+
+    @abstractmethod
+    def moments_and_affine(
+        self, tensor: Tensor, scale: Tensor, shift: Tensor, *, relu: bool
+    ) -> Tensor:
+        """Moments of x, of y = x * scale + shift, and of relu(y) where it is wanted: (2 or 3, 8).
+
+        Float32 or float64; `scale` and `shift` have one number for each index of the last axis.
+        """
+
+    @abstractmethod
+    def moments_of_gate(
+        self, gate: Tensor, grad: Tensor, *, with_gate: bool, zeros: int = 0
+    ) -> Tensor:
+        """Moments of gate, grad, grad among zeros, and what relu hands back among zeros: (4, 8).
+
+        A relu hands back `grad` where `gate` is above zero, and `grad` times zero elsewhere.
+
+        Args:
+            gate: what the relu gave.
+            grad: the gradient at it, of the same shape.
+            with_gate: whether the first row is wanted; it is NaN where not.
+            zeros: how many zeros the last two rows have on top.
+        """
 
     @abstractmethod
     def weights(
@@ -99,20 +129,24 @@ def with_channels(tensor: Tensor) -> Tensor:
     return x
 
 
-def by_dtype(tensors: Sequence[Tensor], reduce: Callable[[list[int]], Tensor]) -> Tensor:
-    """Reduce tensors of one dtype together, and give the rows back in the order of the tensors.
+def in_groups(tensors: Sequence[Tensor], reduce: Callable[[list[int]], Tensor]) -> Tensor:
+    """Reduce small tensors of one dtype together, and give the rows in the order of the tensors.
+
+    A large one is reduced alone, so that nobody waits for it and it is let go soon.
 
     Args:
         tensors: at least one.
         reduce: makes the rows of the tensors at some places.
     """
-    places: dict[Any, list[int]] = {}
+    groups: dict[Any, list[int]] = {}
     for place, tensor in enumerate(tensors):
-        places.setdefault(tensor.dtype, []).append(place)
-    rows = [reduce(group) for group in places.values()]
+        size = tensor.shape.num_elements()
+        alone = size is not None and size >= LARGE
+        groups.setdefault((tensor.dtype, place if alone else None), []).append(place)
+    rows = [reduce(group) for group in groups.values()]
     if len(rows) == 1:
         return rows[0]
-    order = [place for group in places.values() for place in group]
+    order = [place for group in groups.values() for place in group]
     return tf.gather(tf.concat(rows, 0), [order.index(place) for place in range(len(order))])
 
 

@@ -56,16 +56,30 @@ class TensorFlowReductions(Reductions):
         x = as_float(tensor)
         return tf.stack([self.moments(x), self.moments(tf.nn.relu(x))])
 
+    def moments_and_affine(  # noqa: D102
+        self, tensor: Tensor, scale: Tensor, shift: Tensor, *, relu: bool
+    ) -> Tensor:
+        y = tensor * scale + shift
+        made = [y, tf.nn.relu(y)] if relu else [y]
+        return tf.stack([self.moments(x) for x in (tensor, *made)])
+
+    def moments_of_gate(  # noqa: D102
+        self, gate: Tensor, grad: Tensor, *, with_gate: bool, zeros: int = 0
+    ) -> Tensor:
+        back = grad * tf.cast(gate > 0, grad.dtype)
+        first = self.moments(gate) if with_gate else _unknown()
+        rows = [self.moments(grad), *(_among_zeros(self.moments(x), zeros) for x in (grad, back))]
+        return tf.stack([first, *rows])
+
     def weights(  # noqa: D102
         self, before: Sequence[Tensor], grads: Sequence[Tensor | None], after: Sequence[Tensor]
     ) -> Tensor:
         old, new = [as_float(x) for x in before], [as_float(x) for x in after]
         grad = [None if x is None else as_float(x) for x in grads]
         check_weights(old, grad, new)
-        unknown = tf.fill((len(MOMENTS),), tf.constant(float("nan"), tf.float64))
         rows: list[Tensor] = []
         for a, g, b in zip(old, grad, new, strict=True):
-            rows += [self.moments(a), unknown if g is None else self.moments(g)]
+            rows += [self.moments(a), _unknown() if g is None else self.moments(g)]
             rows.append(self.moments(b - a))
         return tf.reshape(tf.stack(rows), (-1, 3, len(MOMENTS))) if rows else _no_weights()
 
@@ -188,6 +202,23 @@ def _size(x: Tensor) -> Tensor:
 
 def _wide(value: Any) -> Tensor:
     return tf.constant(float(value), tf.float64)
+
+
+def _unknown() -> Tensor:
+    return tf.fill((len(MOMENTS),), _wide("nan"))
+
+
+def _among_zeros(moments: Tensor, zeros: int) -> Tensor:
+    """Moments of a tensor with so many zeros more."""
+    if not zeros:
+        return moments
+    parts = dict(zip(MOMENTS, tf.unstack(moments), strict=True))
+    parts["count"] += zeros
+    parts["zeros"] += zeros
+    for name, end in (("min", tf.minimum), ("max", tf.maximum)):
+        alone = tf.math.is_nan(parts[name])
+        parts[name] = tf.where(alone, _wide(0), end(parts[name], _wide(0)))
+    return tf.stack([parts[name] for name in MOMENTS])
 
 
 def _no_weights() -> Tensor:

@@ -28,7 +28,7 @@ using tensorflow::shape_inference::InferenceContext;
 
 // Below so many bytes, waking another thread costs more than it saves.
 constexpr int64_t kWorthSharing = int64_t{1} << 20;
-constexpr int kMostReads = 3, kMostRows = 3;  // of a job
+constexpr int kMostReads = 3, kMostRows = 3, kMostResults = 4;  // of a job
 
 Type type_of(DataType dtype) {
   switch (dtype) {
@@ -39,21 +39,28 @@ Type type_of(DataType dtype) {
   }
 }
 
-// One reading; with relu it gives two rows of moments, the second behind the first.
-struct Read {
-  Mode mode;
-  const char *a, *b;
+// Where the moments of a row go.
+struct Result {
+  int row;  // of all rows of the job
   double* moments;
-
-  int rows() const { return mode == Mode::kWithRelu ? 2 : 1; }
+  int64_t padding = 0;  // zeros that were not read
 };
 
 // Tensors of one size that are read together, block by block, while they are in the cache.
 struct Job {
   int64_t n;
-  int num_reads;
+  int num_reads = 0, num_rows = 0, num_results = 0;
   Read reads[kMostReads];
+  Result results[kMostResults];
   int64_t first_unit = 0;  // of all blocks of all jobs
+
+  // The first of the rows that it gives.
+  int read(const Read& read) {
+    reads[num_reads++] = read;
+    num_rows += rows_of(read.mode);
+    return num_rows - rows_of(read.mode);
+  }
+  void give(const Result& result) { results[num_results++] = result; }
 };
 using Jobs = absl::InlinedVector<Job, 2>;
 
@@ -105,24 +112,20 @@ class Reduction : public OpKernel {
     const ExactArithmetic guard;
     for (const Job& job : *jobs) {
       const Partial* first = partials.data() + job.first_unit * kMostRows;
-      for (int r = 0; r < job.num_reads; ++r) {
-        for (int row = 0; row < job.reads[r].rows(); ++row) {
-          combine_blocks(first++, num_blocks(job.n), kMostRows, job.n,
-                         job.reads[r].moments + row * kMoments);
-        }
+      for (int r = 0; r < job.num_results; ++r) {
+        const Result& result = job.results[r];
+        combine_blocks(first + result.row, num_blocks(job.n), kMostRows, job.n, result.padding,
+                       result.moments);
       }
     }
   }
 
   void reduce_block(const Job& job, int64_t unit, Partial* partials) const {
     const int64_t start = (unit - job.first_unit) * kBlock;
-    const int64_t offset = start * DataTypeSize(dtype_);
     for (int r = 0; r < job.num_reads; ++r) {
-      const Read& read = job.reads[r];
-      functions_->block(type_of(dtype_), read.mode, read.a + offset,
-                        read.b ? read.b + offset : nullptr, std::min(kBlock, job.n - start),
+      functions_->block(type_of(dtype_), job.reads[r], start, std::min(kBlock, job.n - start),
                         partials);
-      partials += read.rows();
+      partials += rows_of(job.reads[r].mode);
     }
   }
 
@@ -143,7 +146,13 @@ class Reduction : public OpKernel {
 
 const char* bytes_of(const Tensor& tensor) { return tensor.tensor_data().data(); }
 
-Read plain(const Tensor& x, double* out) { return {Mode::kPlain, bytes_of(x), nullptr, out}; }
+// A job that reads one tensor and gives all its rows one after the other.
+Job whole_job(const Tensor& x, const Read& read, double* out) {
+  Job job{x.NumElements()};
+  job.read(read);
+  for (int row = 0; row < job.num_rows; ++row) job.give({row, out + row * kMoments});
+  return job;
+}
 
 class MomentsOp final : public Reduction {
  public:
@@ -152,7 +161,7 @@ class MomentsOp final : public Reduction {
     const Tensor& x = context->input(0);
     double* out = make_output(context, {kMoments});
     if (out == nullptr) return;
-    Jobs jobs{Job{x.NumElements(), 1, {plain(x, out)}}};
+    Jobs jobs{whole_job(x, {Mode::kPlain, bytes_of(x)}, out)};
     run(context, &jobs);
   }
 };
@@ -164,9 +173,77 @@ class MomentsAndReluOp final : public Reduction {
     const Tensor& x = context->input(0);
     double* out = make_output(context, {2, kMoments});
     if (out == nullptr) return;
-    Jobs jobs{Job{x.NumElements(), 1, {{Mode::kWithRelu, bytes_of(x), nullptr, out}}}};
+    Jobs jobs{whole_job(x, {Mode::kWithRelu, bytes_of(x)}, out)};
     run(context, &jobs);
   }
+};
+
+// x; y = x * scale + shift; relu(y) where it is wanted.
+class AffineMomentsOp final : public Reduction {
+ public:
+  explicit AffineMomentsOp(OpKernelConstruction* context) : Reduction(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("relu", &relu_));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor &x = context->input(0), &scale = context->input(1), &shift = context->input(2);
+    const int64_t channels = x.dims() > 0 ? x.dim_size(x.dims() - 1) : 0;
+    OP_REQUIRES(context, scale.shape() == TensorShape({channels}) && shift.shape() == scale.shape(),
+                absl::InvalidArgumentError("scale and shift need one number a channel"));
+    const Mode mode = relu_ ? Mode::kAffineWithRelu : Mode::kAffine;
+    double* out = make_output(context, {rows_of(mode), kMoments});
+    if (out == nullptr) return;
+    Read read{mode, bytes_of(x)};
+    read.period = channels * ((kMostLanes + channels - 1) / std::max<int64_t>(1, channels));
+    read.period = std::max<int64_t>(1, read.period);
+    const auto scales = repeated(scale, read.period), shifts = repeated(shift, read.period);
+    read.scale = scales.data();
+    read.shift = shifts.data();
+    Jobs jobs{whole_job(x, read, out)};
+    run(context, &jobs);
+  }
+
+ private:
+  std::vector<char> repeated(const Tensor& values, int64_t period) const {
+    const int64_t size = DataTypeSize(dtype_), bytes = values.NumElements() * size;
+    std::vector<char> found((period + kMostLanes) * size);
+    for (size_t i = 0; bytes > 0 && i < found.size(); ++i) found[i] = bytes_of(values)[i % bytes];
+    return found;
+  }
+
+  bool relu_ = false;
+};
+
+// gate; grad; grad and what relu hands back of it, each with so many zeros more.
+class GateMomentsOp final : public Reduction {
+ public:
+  explicit GateMomentsOp(OpKernelConstruction* context) : Reduction(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("with_gate", &with_gate_));
+    OP_REQUIRES_OK(context, context->GetAttr("padding", &padding_));
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor &gate = context->input(0), &grad = context->input(1);
+    OP_REQUIRES(context, gate.shape() == grad.shape(),
+                absl::InvalidArgumentError("gate and grad differ in shape"));
+    double* out = make_output(context, {4, kMoments});
+    if (out == nullptr) return;
+    std::fill_n(out, kMoments, std::numeric_limits<double>::quiet_NaN());
+    Job job{grad.NumElements()};
+    const Mode mode = with_gate_ ? Mode::kGateWithGate : Mode::kGate;
+    job.read({mode, bytes_of(grad), bytes_of(gate)});
+    if (with_gate_) job.give({0, out});
+    const int row = rows_of(mode) - 2;
+    job.give({row, out + kMoments});
+    job.give({row, out + 2 * kMoments, padding_});
+    job.give({row + 1, out + 3 * kMoments, padding_});
+    Jobs jobs{job};
+    run(context, &jobs);
+  }
+
+ private:
+  bool with_gate_ = false;
+  int64_t padding_ = 0;
 };
 
 class MomentsOfManyOp final : public Reduction {
@@ -179,7 +256,7 @@ class MomentsOfManyOp final : public Reduction {
     Jobs jobs;
     for (int i = 0; i < count; ++i) {
       const Tensor& x = context->input(i);
-      jobs.push_back(Job{x.NumElements(), 1, {plain(x, out + i * kMoments)}});
+      jobs.push_back(whole_job(x, {Mode::kPlain, bytes_of(x)}, out + i * kMoments));
     }
     run(context, &jobs);
   }
@@ -203,15 +280,17 @@ class WeightMomentsOp final : public Reduction {
     for (int i = 0; i < before.size(); ++i) {
       OP_REQUIRES(context, before[i].shape() == after[i].shape(), differs("after", i));
       double* rows = out + i * 3 * kMoments;
-      const Read update{Mode::kDifference, bytes_of(after[i]), bytes_of(before[i]),
-                        rows + 2 * kMoments};
-      jobs.push_back(Job{before[i].NumElements(), 2, {plain(before[i], rows), update}});
+      Job job{before[i].NumElements()};
+      job.give({job.read({Mode::kPlain, bytes_of(before[i])}), rows});
+      const Read update{Mode::kDifference, bytes_of(after[i]), bytes_of(before[i])};
+      job.give({job.read(update), rows + 2 * kMoments});
+      jobs.push_back(job);
     }
     for (int k = 0; k < grads.size(); ++k) {
       const int i = grad_of_[k];
       Job& job = jobs[i];
       OP_REQUIRES(context, before[i].shape() == grads[k].shape(), differs("grads", i));
-      job.reads[job.num_reads++] = plain(grads[k], out + (i * 3 + 1) * kMoments);
+      job.give({job.read({Mode::kPlain, bytes_of(grads[k])}), out + (i * 3 + 1) * kMoments});
     }
     run(context, &jobs);
   }
@@ -277,11 +356,12 @@ class HistogramOp final : public Reduction {
 
 // `isa`: auto, or the name of an instruction set; `threads`: the most to use, 0 for all. Neither
 // changes a bit of what comes out.
-#define OPGRAPH_OP(name)                          \
-  REGISTER_OP(name)                               \
-      .Attr("T: {float, double, half, bfloat16}") \
-      .Attr("isa: string = 'auto'")               \
+#define OPGRAPH_OP_OF(name, types)  \
+  REGISTER_OP(name)                 \
+      .Attr("T: " types)            \
+      .Attr("isa: string = 'auto'") \
       .Attr("threads: int >= 0 = 0")
+#define OPGRAPH_OP(name) OPGRAPH_OP_OF(name, "{float, double, half, bfloat16}")
 
 OPGRAPH_OP("OpgraphMoments").Input("x: T").Output("moments: double").SetShapeFn(
     [](InferenceContext* c) {
@@ -294,6 +374,30 @@ OPGRAPH_OP("OpgraphMomentsAndRelu")
     .Output("moments: double")
     .SetShapeFn([](InferenceContext* c) {
       c->set_output(0, c->Matrix(2, kMoments));
+      return absl::OkStatus();
+    });
+
+OPGRAPH_OP_OF("OpgraphAffineMoments", "{float, double}")
+    .Attr("relu: bool")
+    .Input("x: T")
+    .Input("scale: T")
+    .Input("shift: T")
+    .Output("moments: double")
+    .SetShapeFn([](InferenceContext* c) {
+      bool relu = false;
+      TF_RETURN_IF_ERROR(c->GetAttr("relu", &relu));
+      c->set_output(0, c->Matrix(relu ? 3 : 2, kMoments));
+      return absl::OkStatus();
+    });
+
+OPGRAPH_OP("OpgraphGateMoments")
+    .Attr("with_gate: bool")
+    .Attr("padding: int >= 0")
+    .Input("gate: T")
+    .Input("grad: T")
+    .Output("moments: double")
+    .SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->Matrix(4, kMoments));
       return absl::OkStatus();
     });
 
@@ -340,6 +444,8 @@ OPGRAPH_OP("OpgraphHistogram").Input("x: T").Output("bins: double").SetShapeFn(
 
 OPGRAPH_CPU("OpgraphMoments", MomentsOp);
 OPGRAPH_CPU("OpgraphMomentsAndRelu", MomentsAndReluOp);
+OPGRAPH_CPU("OpgraphAffineMoments", AffineMomentsOp);
+OPGRAPH_CPU("OpgraphGateMoments", GateMomentsOp);
 OPGRAPH_CPU("OpgraphMomentsOfMany", MomentsOfManyOp);
 OPGRAPH_CPU("OpgraphWeightMoments", WeightMomentsOp);
 OPGRAPH_CPU("OpgraphChannels", ChannelsOp);

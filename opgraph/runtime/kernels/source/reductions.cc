@@ -144,7 +144,7 @@ const char* opgraph_instruction_sets() {
   return names.c_str();
 }
 
-void combine_blocks(const Partial* partials, int64_t blocks, int stride, int64_t n,
+void combine_blocks(const Partial* partials, int64_t blocks, int stride, int64_t n, int64_t padding,
                     double* moments) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   Partial all{0, 0, kInf, -kInf, 0, 0, 0};
@@ -158,6 +158,12 @@ void combine_blocks(const Partial* partials, int64_t blocks, int stride, int64_t
     all.nan += part.nan;
     all.inf += part.inf;
   }
+  if (padding > 0) {
+    all.zeros += padding;
+    all.min = all.min < 0 ? all.min : 0;
+    all.max = all.max > 0 ? all.max : 0;
+  }
+  n += padding;
   if (all.nan + all.inf == n) all.min = all.max = std::numeric_limits<double>::quiet_NaN();
   const double row[kMoments] = {static_cast<double>(n),
                                 static_cast<double>(all.nan),

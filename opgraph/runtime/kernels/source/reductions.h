@@ -25,8 +25,38 @@ constexpr int kBins = 2 * kZeroBin + 2;
 
 enum class Type { kFloat32, kFloat64, kFloat16, kBfloat16 };
 
-// What is reduced: the elements a; a and relu(a), into two partials; or a - b, rounded to the type.
-enum class Mode { kPlain, kWithRelu, kDifference };
+// What is read, and the rows of moments that it gives, each a partial of its own.
+enum class Mode {
+  kPlain,           // a
+  kWithRelu,        // a; relu(a)
+  kDifference,      // a - b, rounded to the type
+  kAffine,          // a; y = a * scale + shift, rounded twice; the last axis has its own scale
+  kAffineWithRelu,  // a; y; relu(y)
+  kGate,            // a; a where b > 0, times zero elsewhere: what relu hands back
+  kGateWithGate,    // b; a; a where b > 0
+};
+
+constexpr int rows_of(Mode mode) {
+  switch (mode) {
+    case Mode::kPlain:
+    case Mode::kDifference: return 1;
+    case Mode::kAffineWithRelu:
+    case Mode::kGateWithGate: return 3;
+    default: return 2;
+  }
+}
+
+// Tensors that are read together, element by element.
+struct Read {
+  Mode mode;
+  const void* a;
+  const void* b = nullptr;
+  // Of the affine modes: one value after the other for all channels, again and again, `period`
+  // numbers and kMostLanes more; the period is a multiple of the channels and at least kMostLanes.
+  const void *scale = nullptr, *shift = nullptr;
+  int64_t period = 0;
+};
+constexpr int kMostLanes = 16;
 
 struct Partial {
   double sum, sumsq, min, max;  // of the finite elements
@@ -37,7 +67,8 @@ struct Partial {
 struct Functions {
   const char* name;
   bool (*available)();
-  void (*block)(Type type, Mode mode, const void* a, const void* b, int64_t n, Partial* out);
+  // n elements from `start` on, a multiple of kBlock; out[rows_of(read.mode)].
+  void (*block)(Type type, const Read& read, int64_t start, int64_t n, Partial* out);
   // figures[f * channels + c], written.
   void (*channels)(Type type, const void* x, int64_t rows, int64_t channels, double* figures);
   // bins[kBins], added to.
@@ -50,8 +81,9 @@ const Functions* find_functions(const char* name);
 // Names of the instruction sets that this processor has, best first, separated by commas.
 extern "C" const char* opgraph_instruction_sets();
 
-// Partials of the blocks of a tensor of n elements, `stride` apart, as kMoments numbers.
-void combine_blocks(const Partial* partials, int64_t blocks, int stride, int64_t n,
+// Partials of the blocks of a tensor of n elements, `stride` apart, as kMoments numbers; `padding`
+// more elements are zeros that were not read.
+void combine_blocks(const Partial* partials, int64_t blocks, int stride, int64_t n, int64_t padding,
                     double* moments);
 
 // Sums of blocks of channels, in the order of the blocks.

@@ -1,0 +1,113 @@
+"""How tensors of a step follow from each other, read off the operations that make them.
+
+A tensor may hold the very numbers of another one in another shape, or numbers that can be had while
+another one is read. Owns what is known of single operations; must not know what is measured. Where
+nothing is known (a tensor that XLA hands over, a layer of another build) the answer is None, and
+the tensor is read for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+Tensor = Any
+SAME_NUMBERS = frozenset(["Reshape", "Identity", "Squeeze", "ExpandDims"])
+POOL_GRADS = frozenset(["MaxPoolGrad", "MaxPool3DGrad"])
+WIDE = ("float32", "float64")
+
+
+class Affine(NamedTuple):
+    """`source * scale + shift`, a product and a sum that are rounded one after the other.
+
+    `scale` and `shift` have one number for each index of the last axis.
+    """
+
+    source: Tensor
+    scale: Tensor
+    shift: Tensor
+
+
+class Gated(NamedTuple):
+    """`grad` where `gate` is above zero, `grad` times zero elsewhere: the gradient of relu."""
+
+    grad: Tensor
+    gate: Tensor
+
+
+class Scattered(NamedTuple):
+    """The numbers of `grad` among zeros: the gradient of a max pooling that does not overlap.
+
+    Each of them stands where its window is greatest, so that the source there is `pooled`.
+    """
+
+    grad: Tensor
+    pooled: Tensor
+    zeros: int
+
+
+def same_numbers(tensor: Tensor, known: Collection[Any]) -> Tensor | None:
+    """A known tensor, by reference, with the same numbers in another shape; None if there is none.
+
+    Args:
+        tensor: where to begin.
+        known: references of tensors (`tensor.ref()`).
+    """
+    while tensor.op.type in SAME_NUMBERS:
+        tensor = tensor.op.inputs[0]
+        if tensor.ref() in known:
+            return tensor
+    return None
+
+
+def rectified(tensor: Tensor) -> Tensor | None:
+    """What a relu reads."""
+    return tensor.op.inputs[0] if tensor.op.type == "Relu" else None
+
+
+def affine(tensor: Tensor) -> Affine | None:
+    """What a batch normalisation makes its output of."""
+    if tensor.op.type != "AddV2" or tensor.dtype.name not in WIDE:
+        return None
+    product, shift = tensor.op.inputs
+    if product.op.type != "Mul":
+        return None
+    source, scale = product.op.inputs
+    channels = tensor.shape[-1:]
+    known = tensor.shape.is_fully_defined() and tensor.shape.rank > 1
+    if not known or source.shape != tensor.shape or {scale.shape, shift.shape} != {channels}:
+        return None
+    return Affine(source, scale, shift)
+
+
+def gated(tensor: Tensor) -> Gated | None:
+    """What the gradient of a relu is made of."""
+    return Gated(*tensor.op.inputs) if tensor.op.type == "ReluGrad" else None
+
+
+def scattered(tensor: Tensor) -> Scattered | None:
+    """What the gradient of a max pooling is made of, if no two of its windows overlap."""
+    operation = tensor.op
+    if operation.type not in POOL_GRADS or operation.get_attr("padding") == b"EXPLICIT":
+        return None
+    sizes, strides = operation.get_attr("ksize"), operation.get_attr("strides")
+    if any(size > stride for size, stride in zip(sizes, strides, strict=True)):
+        return None
+    _, pooled, grad = operation.inputs
+    whole, part = tensor.shape.num_elements(), grad.shape.num_elements()
+    return None if None in (whole, part) else Scattered(grad, pooled, whole - part)
+
+
+def subtracted(before: Tensor) -> Tensor | None:
+    """What is taken from a variable, where that is all that is ever done to it.
+
+    Args:
+        before: its value as it was read in the same program.
+    """
+    if before.op.type != "ReadVariableOp":
+        return None
+    users = before.op.inputs[0].consumers()
+    changes = [user for user in users if user.type != "ReadVariableOp"]
+    if len(changes) != 1 or changes[0].type != "AssignSubVariableOp":
+        return None
+    return changes[0].inputs[1]
