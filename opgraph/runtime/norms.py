@@ -14,7 +14,14 @@ import tensorflow as tf
 
 from opgraph.record import Site
 from opgraph.runtime.core import BnTensors
-from opgraph.runtime.relations import Affine, affine, gated, scattered, subtracted
+from opgraph.runtime.relations import (
+    Affine,
+    affine,
+    gated,
+    let_read_first,
+    scattered,
+    subtraction,
+)
 
 Tensor = Any
 
@@ -69,9 +76,14 @@ def weight_squares(before: Tensor, grad: Tensor | None, after: Tensor) -> dict[s
     The update is what is taken from the weight, where that is known; else after - before, which
     differs by the rounding of the weight.
     """
-    update = subtracted(before)
-    parts = {"value": before, "grad": grad, "update": after - before if update is None else update}
-    return {name: sumsq(tensor) for name, tensor in parts.items() if tensor is not None}
+    change = subtraction(before)
+    squares = {"value": sumsq(before)}
+    if grad is not None:
+        squares["grad"] = sumsq(grad)
+    if change is None:
+        return {**squares, "update": sumsq(after - before)}
+    let_read_first(change, squares["value"])
+    return {**squares, "update": sumsq(change.inputs[1])}
 
 
 def _read(tensor: Tensor, known: dict[Any, Tensor]) -> Tensor:
@@ -87,7 +99,7 @@ def _read(tensor: Tensor, known: dict[Any, Tensor]) -> Tensor:
 
 
 def _of_source(found: Affine, bn: BnTensors) -> Tensor:
-    """n * (variance + mean^2), added up over the channels."""
+    """N * (variance + mean^2), added up over the channels."""
     mean, variance = _wide(bn.batch_mean), _wide(bn.batch_variance)
     return _each(found) * tf.reduce_sum(variance + mean * mean)
 

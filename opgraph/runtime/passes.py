@@ -157,4 +157,3 @@ class _Planner:
 
     def _take(self, ref: Any) -> Site | None:
         return self.left.pop(ref, None)
-

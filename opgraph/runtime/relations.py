@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 Tensor = Any
+Operation = Any
 SAME_NUMBERS = frozenset(["Reshape", "Identity", "Squeeze", "ExpandDims"])
 POOL_GRADS = frozenset(["MaxPoolGrad", "MaxPool3DGrad"])
 WIDE = ("float32", "float64")
@@ -98,16 +99,25 @@ def scattered(tensor: Tensor) -> Scattered | None:
     return None if None in (whole, part) else Scattered(grad, pooled, whole - part)
 
 
-def subtracted(before: Tensor) -> Tensor | None:
-    """What is taken from a variable, where that is all that is ever done to it.
+def subtraction(before: Tensor) -> Operation | None:
+    """The operation that takes something from a variable, where that is all that is done to it.
+
+    What it takes is its second input.
 
     Args:
-        before: its value as it was read in the same program.
+        before: the variable's value as it was read in the same program.
     """
     if before.op.type != "ReadVariableOp":
         return None
     users = before.op.inputs[0].consumers()
     changes = [user for user in users if user.type != "ReadVariableOp"]
-    if len(changes) != 1 or changes[0].type != "AssignSubVariableOp":
-        return None
-    return changes[0].inputs[1]
+    alone = len(changes) == 1 and changes[0].type == "AssignSubVariableOp"
+    return changes[0] if alone else None
+
+
+def let_read_first(change: Operation, reader: Tensor) -> None:
+    """Let a change of a variable wait for somebody who reads its value.
+
+    A variable whose value is in use is copied when it changes; once it was read it is not.
+    """
+    change._add_control_input(reader.op)  # pyright: ignore[reportPrivateUsage]

@@ -8,6 +8,7 @@ known by `kernels`, how a quantity is finished by `record`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,10 +34,11 @@ from opgraph.record import (
     prefixed,
 )
 from opgraph.runtime.core import BatchTensors, BnTensors, UpdateTensors, WeightTensors
-from opgraph.runtime.kernels import Reductions
+from opgraph.runtime.kernels import LARGE, Reductions
 from opgraph.runtime.norms import densify, sums_of_squares, sumsq, weight_squares
 from opgraph.runtime.packing import Packing
 from opgraph.runtime.passes import Pass, plan_passes
+from opgraph.runtime.relations import let_read_first, subtraction
 
 Tensor = Any
 ALL_BUT_BATCH = BN_MOMENTS[2:]
@@ -238,13 +240,34 @@ def _pack_weights(
     sites = survey.of("weight")
     if wanted.norms_only:
         return _pack_weight_norms(packing, [(s, update.weights[_key(s)]) for s in sites])
-    if not sites:
-        return None
+    groups = [[site] for site in sites if _is_large(site)]
+    small = [site for site in sites if not _is_large(site)]
+    squares = [
+        square
+        for group in (*groups, *([small] if small else []))
+        if (square := _pack_group(packing, update, group)) is not None
+    ]
+    return tf.add_n(squares) if squares else None
+
+
+def _is_large(site: Site) -> bool:
+    """Whether a weight is read alone: it is let go soon then, and changes without being copied."""
+    return math.prod(size or 1 for size in site.shape) >= LARGE
+
+
+def _pack_group(packing: Packing, update: UpdateTensors, sites: Sequence[Site]) -> Tensor | None:
+    """Moments of some weights that are read together; the sum of squares of their gradients."""
     chosen = [update.weights[_key(site)] for site in sites]
     grads = [None if weight.grad is None else densify(weight.grad) for weight in chosen]
+    changes = [subtraction(weight.before) for weight in chosen]
     numbers = packing.reductions.weights(
-        [weight.before for weight in chosen], grads, [weight.after for weight in chosen]
+        [weight.before for weight in chosen],
+        grads,
+        [weight.after for weight in chosen],
+        [None if change is None else change.inputs[1] for change in changes],
     )
+    if len(sites) == 1 and changes[0] is not None:
+        let_read_first(changes[0], numbers)
     blocks = [
         (site if site.connected or part != "grad" else None, prefixed([part]))
         for site in sites
@@ -252,9 +275,9 @@ def _pack_weights(
     ]
     packing.add(numbers, *blocks)
     known = [place for place, site in enumerate(sites) if site.connected]
-    return (
-        _finite_sumsq(tf.gather(numbers[:, WEIGHT_PARTS.index("grad")], known)) if known else None
-    )
+    if not known:
+        return None
+    return _finite_sumsq(tf.gather(numbers[:, WEIGHT_PARTS.index("grad")], known))
 
 
 def _finite_sumsq(moments: Tensor) -> Tensor:

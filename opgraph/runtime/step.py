@@ -27,10 +27,10 @@ from opgraph.runtime.fetch import (
     update_tensors,
 )
 from opgraph.runtime.kernels import Reductions, reductions
+from opgraph.runtime.norms import densify
 from opgraph.runtime.objective import Objective, choose_objective
 from opgraph.runtime.packing import pack_all
 from opgraph.runtime.sites import make_sites
-from opgraph.runtime.norms import densify
 from opgraph.runtime.statistics import pack_batch, pack_update
 
 Mode = Literal["every", "whole", "bare", "tensors"]

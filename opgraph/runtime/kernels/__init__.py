@@ -6,12 +6,13 @@ compiled and kept; must not know sites, steps or runs.
 """
 
 from opgraph.runtime.kernels.choice import reductions
-from opgraph.runtime.kernels.contract import FIGURES, MOMENTS, Reductions
+from opgraph.runtime.kernels.contract import FIGURES, LARGE, MOMENTS, Reductions
 from opgraph.runtime.kernels.library import KernelStatus, build_kernel, kernel_status
 from opgraph.runtime.kernels.plain import TensorFlowReductions
 
 __all__ = [
     "FIGURES",
+    "LARGE",
     "MOMENTS",
     "KernelStatus",
     "Reductions",

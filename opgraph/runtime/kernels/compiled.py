@@ -67,9 +67,14 @@ class KernelReductions(Reductions):
         )
 
     def weights(  # noqa: D102
-        self, before: Sequence[Tensor], grads: Sequence[Tensor | None], after: Sequence[Tensor]
+        self,
+        before: Sequence[Tensor],
+        grads: Sequence[Tensor | None],
+        after: Sequence[Tensor],
+        taken: Sequence[Tensor | None] = (),
     ) -> Tensor:
         old, grad, new = _all_floats(before), _all_floats(grads), _all_floats(after)
+        less = _all_floats(taken) if taken else [None] * len(old)
         check_weights(old, grad, new)
         if not old:
             return tf.zeros((0, 3, len(MOMENTS)), tf.float64)
@@ -79,8 +84,9 @@ class KernelReductions(Reductions):
             return self.ops.opgraph_weight_moments(
                 before=[old[p] for p in places],
                 grads=[x for _, x in known],
-                after=[new[p] for p in places],
+                after=[new[p] if less[p] is None else less[p] for p in places],
                 grad_of=[i for i, _ in known],
+                taken=[less[p] is not None for p in places],
                 **self._how(),
             )
 

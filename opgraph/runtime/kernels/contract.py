@@ -79,12 +79,23 @@ class Reductions(ABC):
 
     @abstractmethod
     def weights(
-        self, before: Sequence[Tensor], grads: Sequence[Tensor | None], after: Sequence[Tensor]
+        self,
+        before: Sequence[Tensor],
+        grads: Sequence[Tensor | None],
+        after: Sequence[Tensor],
+        taken: Sequence[Tensor | None] = (),
     ) -> Tensor:
         """Moments of weights, of their gradients and of after - before, (n, 3, 8).
 
         The difference is made in the weight's own dtype. Where a gradient is None, its row is all
         NaN.
+
+        Args:
+            before: the weights.
+            grads: their gradients.
+            after: the weights after the update.
+            taken: what the update takes from each weight, where that is known; `after` need not be
+                read then.
 
         Raises:
             TraceError: the lists do not fit each other.

@@ -72,7 +72,11 @@ class TensorFlowReductions(Reductions):
         return tf.stack([first, *rows])
 
     def weights(  # noqa: D102
-        self, before: Sequence[Tensor], grads: Sequence[Tensor | None], after: Sequence[Tensor]
+        self,
+        before: Sequence[Tensor],
+        grads: Sequence[Tensor | None],
+        after: Sequence[Tensor],
+        taken: Sequence[Tensor | None] = (),
     ) -> Tensor:
         old, new = [as_float(x) for x in before], [as_float(x) for x in after]
         grad = [None if x is None else as_float(x) for x in grads]

@@ -266,6 +266,7 @@ class WeightMomentsOp final : public Reduction {
  public:
   explicit WeightMomentsOp(OpKernelConstruction* context) : Reduction(context) {
     OP_REQUIRES_OK(context, context->GetAttr("grad_of", &grad_of_));
+    OP_REQUIRES_OK(context, context->GetAttr("taken", &taken_));
   }
 
   void Compute(OpKernelContext* context) override {
@@ -282,7 +283,10 @@ class WeightMomentsOp final : public Reduction {
       double* rows = out + i * 3 * kMoments;
       Job job{before[i].NumElements()};
       job.give({job.read({Mode::kPlain, bytes_of(before[i])}), rows});
-      const Read update{Mode::kDifference, bytes_of(after[i]), bytes_of(before[i])};
+      const bool taken = taken_[i];
+      const Read update{taken ? Mode::kSubtraction : Mode::kDifference,
+                        bytes_of(taken ? before[i] : after[i]),
+                        bytes_of(taken ? after[i] : before[i])};
       job.give({job.read(update), rows + 2 * kMoments});
       jobs.push_back(job);
     }
@@ -302,6 +306,7 @@ class WeightMomentsOp final : public Reduction {
   }
 
   std::vector<int> grad_of_;
+  std::vector<bool> taken_;
 };
 
 class ChannelsOp final : public Reduction {
@@ -414,6 +419,7 @@ OPGRAPH_OP("OpgraphWeightMoments")
     .Attr("N: int >= 1")
     .Attr("M: int >= 0")
     .Attr("grad_of: list(int)")
+    .Attr("taken: list(bool)")
     .Input("before: N * T")
     .Input("grads: M * T")
     .Input("after: N * T")

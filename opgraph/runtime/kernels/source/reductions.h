@@ -30,6 +30,7 @@ enum class Mode {
   kPlain,           // a
   kWithRelu,        // a; relu(a)
   kDifference,      // a - b, rounded to the type
+  kSubtraction,     // what becomes of a when b is taken from it: (a - b) - a, rounded twice
   kAffine,          // a; y = a * scale + shift, rounded twice; the last axis has its own scale
   kAffineWithRelu,  // a; y; relu(y)
   kGate,            // a; a where b > 0, times zero elsewhere: what relu hands back
@@ -39,7 +40,8 @@ enum class Mode {
 constexpr int rows_of(Mode mode) {
   switch (mode) {
     case Mode::kPlain:
-    case Mode::kDifference: return 1;
+    case Mode::kDifference:
+    case Mode::kSubtraction: return 1;
     case Mode::kAffineWithRelu:
     case Mode::kGateWithGate: return 3;
     default: return 2;
