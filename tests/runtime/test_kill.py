@@ -1,4 +1,4 @@
-"""Real trainings that are killed again and again, and go on: nothing is lost, no bit is different."""
+"""Real trainings are killed again and again and go on: nothing is lost, no bit is different."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -65,15 +64,13 @@ class Victims:
             words += ["--data", str(self.folder / "digits.npz"), "--batch-size", "16"]
             words += ["--steps", str(self.steps), "--keyframe-every", "4"]
             words += ["--validate-every", "25", "--keep-best", "val_loss", "--measure", "full"]
-        order = {"words": words, "slow": slow, "log": str(path.with_suffix(".log"))}
-        assert self._server.stdin is not None
-        self._server.stdin.write(f"{json.dumps(order)}\n")
-        self._server.stdin.flush()
-        return self._said()
+        files = {name: str(path.with_suffix(f".{name}")) for name in ("log", "ended")}
+        Path(files["ended"]).unlink(missing_ok=True)
+        return self._asked(json.dumps({"words": words, "slow": slow, **files}))
 
     def ended(self) -> int:
         """Wait for the process that was started last; its exit code."""
-        return self._said()
+        return self._asked("")
 
     def finish(self, path: Path) -> Record:
         """Let a run go on to its end."""
@@ -84,8 +81,11 @@ class Victims:
     def close(self) -> None:
         self._server.communicate()
 
-    def _said(self) -> int:
+    def _asked(self, line: str) -> int:
+        assert self._server.stdin is not None
         assert self._server.stdout is not None
+        self._server.stdin.write(f"{line}\n")
+        self._server.stdin.flush()
         return int(self._server.stdout.readline())
 
 
@@ -118,13 +118,9 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def is_alive(pid: int) -> bool:
-    """A process that has ended is waited for by the server, and gone then."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def has_ended(path: Path) -> bool:
+    """Whether the process that trains has come to its own end."""
+    return path.with_suffix(".ended").exists()
 
 
 def on_disk(path: Path) -> set[Path]:
@@ -139,17 +135,14 @@ def kill_one(victims: Victims, path: Path, chance: random.Random, kills: Kills, 
     """
     slow = chance.choice([0.0, 0.0, 0.01]) if when == "any" else 0.02
     pid = victims.start(path, slow)
-    wait_until(lambda: _writes(path, pid) or not is_alive(pid))
+    wait_until(lambda: _writes(path, pid) or has_ended(path))
     if when == "any":
         time.sleep(chance.uniform(0, 1))
     else:
         time.sleep(chance.uniform(0, 0.5))
-        wait_until(lambda: any(path.glob(HALF_WRITTEN[when])) or not is_alive(pid))
+        wait_until(lambda: any(path.glob(HALF_WRITTEN[when])) or has_ended(path))
     safe = on_disk(path)
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    os.kill(pid, signal.SIGKILL)
     code = victims.ended()
     assert code in (0, -signal.SIGKILL), path.with_suffix(".log").read_text()
     assert safe <= on_disk(path)

@@ -1,8 +1,10 @@
 """A server of trainings that are meant to be killed: `opgraph` commands, each in its own process.
 
-TensorFlow is imported once, and used only after the fork: so a training begins in a moment. Each
-line of stdin is JSON: `words` of the command, a file `log` for what it says, and `slow`, the seconds
-that every file waits between being written and being renamed.
+TensorFlow is imported once, and used only after the fork: so a training begins in a moment. A line
+of stdin begins one; it is JSON: `words` of the command, a file `log` for what it says, a file
+`ended` that is made when it has, and `slow`, the seconds that every file waits between being
+written and being renamed. The next line, whatever it says, asks for the exit code; until then the
+process id stays taken.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ def train(order: dict[str, Any]) -> int:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        Path(order["ended"]).touch()
 
 
 def serve() -> None:
@@ -58,6 +61,7 @@ def serve() -> None:
         if child == 0:
             os._exit(train(json.loads(line)))
         print(child, flush=True)
+        sys.stdin.readline()
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
