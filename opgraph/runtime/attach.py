@@ -210,8 +210,8 @@ class Attachment:
 
     def plan(self, total: int | None) -> None:
         """How many steps a `fit` has, if that is known."""
-        wanted = self.choices.keyframe_every
-        self._interval = wanted or (max(1, -(-total // 10)) if total else 0)
+        policy = self.choices.policy
+        self._interval = policy.interval(total) if total else policy.every or 0
 
     def validated(self, logs: Mapping[str, Any]) -> None:
         """An epoch ends, with these figures."""

@@ -1,23 +1,20 @@
 """`opgraph trace` when memory or disk run out, nobody may write, or the clock jumps."""
 
 import json
-import os
 import re
-import resource
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from opgraph.record import find_damage, open_run
 
-pytestmark = [
-    pytest.mark.tf,
-    pytest.mark.skipif(os.name == "nt", reason="limits and mounts of POSIX"),
-]
+resource = pytest.importorskip("resource")  # not on Windows
+pytestmark = pytest.mark.tf
 
 NETWORK = """
 image: Input(shape=(8, 8, 1)) -> conv[filters=4] -> bn[momentum=0.8] -> relu -> max_pool
@@ -79,8 +76,8 @@ def test_memory_that_runs_out_in_the_middle_leaves_the_steps_before(tmp_path):
             while not any(target.glob("steps/part-*.parquet")):
                 assert child.poll() is None
                 time.sleep(0.02)
-            with open(f"/proc/{child.pid}/status", encoding="utf-8") as file:
-                taken = int(re.search(r"VmSize:\s+(\d+) kB", file.read())[1]) << 10
+            status = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
+            taken = int(re.search(r"VmSize:\s+(\d+) kB", status)[1]) << 10
             limit = taken + (300 << 20)
             resource.prlimit(child.pid, resource.RLIMIT_AS, (limit, limit))
             _, err = child.communicate(timeout=300)
