@@ -150,7 +150,7 @@ class Recipe:
         _check_numbers(self)
         _check_words(self)
         _check_together(self)
-        self.controllers()
+        _ = self.controllers(), self.keyframes
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
