@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -294,8 +292,7 @@ def test_an_error_in_a_callback_leaves_a_run_that_can_be_read(tmp_path):
 
 
 def send(number: int) -> None:
-    os.kill(os.getpid(), number)
-    time.sleep(0.01)
+    signal.raise_signal(number)
 
 
 ENDINGS = pytest.mark.parametrize(

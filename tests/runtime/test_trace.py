@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +40,7 @@ class Heard:
         assert seconds > 0
         self.steps.append((step, total))
         if step == self.interrupt_at:
-            os.kill(os.getpid(), self.number)
+            signal.raise_signal(self.number)
 
 
 def tiny_trace(path: Path, networks: Networks, data: Data, **settings: Any) -> Record:
