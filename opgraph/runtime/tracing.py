@@ -274,6 +274,9 @@ def _record(training: Training, writer: RunWriter, progress: Progress | None) ->
     except OpgraphError as error:
         outcome = {"error": error.headline}
         raise
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
     except BaseException as error:
         outcome = {"error": f"{type(error).__name__}: {error}"}
         raise

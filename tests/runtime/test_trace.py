@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from opgraph.errors import OpgraphError, RunError, TraceError
 from opgraph.graph import OpGraph, override
 from opgraph.record import Record, open_run
-from opgraph.runtime import Recipe, evaluate, prepare, restore, trace
+from opgraph.runtime import Recipe, evaluate, prepare, restore, resume, trace
 from opgraph.runtime.data import Data, batches
 from opgraph.runtime.state import named_variables, restore_state
 
@@ -200,6 +200,28 @@ def test_interrupt_ends_at_the_step_with_everything_written(
     assert record.last_step == 7
     assert record.keyframe_steps == [0, 5, 7]
     assert signal.getsignal(number) is before
+
+
+def test_the_second_interrupt_ends_at_once(
+    networks: Networks, data: Data, tmp_path: Path, same_run: Callable[[Record, Record], None],
+    run: Record,
+) -> None:  # fmt: skip
+    class Twice(Heard):
+        def on_step(self, step: int, *rest: Any) -> None:
+            super().on_step(step, *rest)
+            if step == 8:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        tiny_trace(tmp_path, networks, data, keyframe_every=6, progress=Twice())
+    record = open_run(tmp_path)
+    assert (record.info.status, record.last_step, record.keyframe_steps) == (
+        "interrupted",
+        8,
+        [0, 6],
+    )
+    same_run(resume(networks("tiny"), data, run_dir=tmp_path), run)
 
 
 def test_loss_that_is_no_number_ends_the_training_with_the_run_readable(
