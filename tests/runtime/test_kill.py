@@ -33,7 +33,7 @@ HALF_WRITTEN = {
     "keyframe": "keyframes/.step-*.tmp",
     "best": "best/.*.tmp",
 }
-PATIENCE = 60
+PATIENCE = 300
 
 
 @dataclass
