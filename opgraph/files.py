@@ -9,11 +9,16 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from opgraph.errors import FormatError, OpgraphError
 
+IS_WINDOWS = sys.platform == "win32"
+PAUSES = (0.01, 0.05, 0.2, 0.7)
 _TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{8}\.tmp")
 
 
@@ -39,7 +44,7 @@ def write_atomic(
         try:
             write(temporary)
             flush(temporary)
-            temporary.replace(path)
+            _rename(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
         flush(path.parent)
@@ -69,10 +74,35 @@ def is_temporary(name: str) -> bool:
 
 def flush(path: Path) -> None:
     """Have the system write a file, or the entries of a folder, to the disk."""
-    if path.is_dir() and os.name == "nt":
+    if path.is_dir() and IS_WINDOWS:
         return  # Windows cannot open a folder, and renames are durable there.
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
-        os.fsync(descriptor)
+        _sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+if sys.platform == "darwin":
+    import fcntl
+
+    def _sync(descriptor: int) -> None:
+        """Write through to the disk itself, where `fsync` stops at its cache."""
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        except OSError:  # a file system that does not know it
+            os.fsync(descriptor)
+else:
+
+    def _sync(descriptor: int) -> None:
+        os.fsync(descriptor)
+
+
+def _rename(source: Path, target: Path) -> None:
+    """Give a file its name; Windows refuses while somebody has the old one open: try again."""
+    for pause in PAUSES if IS_WINDOWS else ():
+        with suppress(PermissionError):
+            source.replace(target)
+            return
+        time.sleep(pause)
+    source.replace(target)

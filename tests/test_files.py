@@ -68,3 +68,23 @@ def test_the_file_is_flushed_before_its_move_and_the_folder_after(tmp_path, monk
     monkeypatch.setattr(files, "flush", noted)
     write_text(tmp_path / "x", "new")
     assert seen == [(False, False), (True, True)]
+
+
+def test_windows_is_asked_again_while_somebody_has_the_file_open(tmp_path, monkeypatch):
+    refusals = [PermissionError(13, "Permission denied")] * 2
+    replace = files.Path.replace
+
+    def refused(source, target):
+        if refusals:
+            raise refusals.pop()
+        return replace(source, target)
+
+    monkeypatch.setattr(files, "IS_WINDOWS", True)
+    monkeypatch.setattr(files.Path, "replace", refused)
+    monkeypatch.setattr(files, "PAUSES", (0, 0))
+    write_text(tmp_path / "x", "new")
+    assert (tmp_path / "x").read_text() == "new"
+    refusals += [PermissionError(13, "Permission denied")] * 3
+    with pytest.raises(FormatError, match="cannot be written: Permission denied"):
+        write_text(tmp_path / "x", "newer")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "new")]

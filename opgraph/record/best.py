@@ -9,7 +9,7 @@ from pathlib import Path
 
 from opgraph.record.keyframes import (
     Keyframe,
-    keyframe_path,
+    drop_keyframe,
     keyframe_steps,
     read_keyframe,
     write_keyframe,
@@ -23,7 +23,7 @@ def write_best(run: Path, keyframe: Keyframe) -> None:
     write_keyframe(folder, keyframe)
     for step in keyframe_steps(folder):
         if step != keyframe.step:
-            keyframe_path(folder, step).unlink(missing_ok=True)
+            drop_keyframe(folder, step)
 
 
 def read_best(run: Path) -> Keyframe | None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,12 @@ def read_keyframe(run: Path, step: int) -> Keyframe:
         RecursionError,
     ) as error:
         raise _damaged(path, error) from None
+
+
+def drop_keyframe(run: Path, step: int) -> None:
+    """Give a keyframe up; where that fails, as while somebody reads it on Windows, it stays."""
+    with suppress(OSError):
+        keyframe_path(run, step).unlink()
 
 
 def last_keyframe(run: Path, at_most: int) -> tuple[Keyframe | None, list[str]]:

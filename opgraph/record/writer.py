@@ -18,7 +18,7 @@ from opgraph.errors import OpgraphError, RunError
 from opgraph.files import write_text
 from opgraph.record.background import MOST_BYTES, Background
 from opgraph.record.directory import take
-from opgraph.record.keyframes import Keyframe, keyframe_path, keyframe_steps, write_keyframe
+from opgraph.record.keyframes import Keyframe, drop_keyframe, keyframe_steps, write_keyframe
 from opgraph.record.lock import RunLock
 from opgraph.record.parts import write_part
 from opgraph.record.reader import Record, open_run
@@ -271,7 +271,7 @@ class RunWriter:
         """In the thread: write a keyframe; only then give up those that are too many."""
         write_keyframe(self.path, keyframe)
         for step in self._policy.superfluous(keyframe_steps(self.path)):
-            keyframe_path(self.path, step).unlink(missing_ok=True)
+            drop_keyframe(self.path, step)
 
     def _raise_failure(self) -> None:
         failure = self._find_failure()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import threading
 import time
@@ -18,18 +17,6 @@ from opgraph import files
 from opgraph.errors import RunError, TraceError
 from opgraph.record import KINDS, check_free, open_run
 from opgraph.record.thinning import KeyframePolicy
-
-PROGRAM = Path(__file__).with_name("synthetic.py")
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> Any:
-    spec = importlib.util.spec_from_file_location("synthetic", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def writers() -> list[threading.Thread]:
@@ -118,6 +105,23 @@ def test_too_many_keyframes_are_thinned_after_the_newer_one_stands(
     with pytest.raises(RunError):
         writer.flush()
     assert open_run(tmp_path).keyframe_steps == expected
+
+
+def test_keyframe_that_cannot_be_given_up_stays(synthetic: Any, tmp_path: Path) -> None:
+    """As while somebody reads it on Windows; here a folder has taken its place."""
+    writer = synthetic.begin(tmp_path, policy=KeyframePolicy(keep=3))
+    writer.keyframe(synthetic.make_keyframe(0))
+    synthetic.feed(writer, 2, every=2)
+    writer.flush()
+    stuck = tmp_path / "keyframes" / "step-000002.safetensors"
+    stuck.unlink()
+    (stuck / "x").mkdir(parents=True)
+    synthetic.feed(writer, 10, first=3, every=2)
+    writer.end(writer.info.ended("finished"))
+    run = open_run(tmp_path)
+    assert run.info.status == "finished"
+    assert {0, 2, 10} <= set(run.keyframe_steps)
+    assert 6 not in run.keyframe_steps
 
 
 def test_second_run_in_the_same_directory_is_refused(synthetic: Any, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from safetensors.numpy import load_file
 from opgraph.errors import OpgraphError, RunError, TraceError
 from opgraph.graph import OpGraph, override
 from opgraph.record import Record, open_run
-from opgraph.runtime import Recipe, evaluate, prepare, restore, trace
+from opgraph.runtime import Recipe, evaluate, prepare, restore, resume, trace
 from opgraph.runtime.data import Data, batches
 from opgraph.runtime.state import named_variables, restore_state
 
@@ -41,7 +40,7 @@ class Heard:
         assert seconds > 0
         self.steps.append((step, total))
         if step == self.interrupt_at:
-            os.kill(os.getpid(), self.number)
+            signal.raise_signal(self.number)
 
 
 def tiny_trace(path: Path, networks: Networks, data: Data, **settings: Any) -> Record:
@@ -139,6 +138,14 @@ def test_keyframes_hold_every_variable(run: Record, networks: Networks, data: Da
     assert run.keyframe(12).cursor == {"epoch": 1, "index": 5}
 
 
+def test_as_many_keyframes_are_kept_as_asked_for(
+    networks: Networks, data: Data, tmp_path: Path
+) -> None:
+    record = tiny_trace(tmp_path, networks, data, keyframe_every=2, keep_keyframes=3)
+    assert len(record.keyframe_steps) == 3
+    assert (record.keyframe_steps[0], record.keyframe_steps[-1]) == (0, 20)
+
+
 @pytest.mark.parametrize("start", [0, 6, 18])
 def test_steps_after_a_keyframe_are_the_same_bits_again(
     run: Record, networks: Networks, data: Data, start: int
@@ -193,6 +200,28 @@ def test_interrupt_ends_at_the_step_with_everything_written(
     assert record.last_step == 7
     assert record.keyframe_steps == [0, 5, 7]
     assert signal.getsignal(number) is before
+
+
+def test_the_second_interrupt_ends_at_once(
+    networks: Networks, data: Data, tmp_path: Path, same_run: Callable[[Record, Record], None],
+    run: Record,
+) -> None:  # fmt: skip
+    class Twice(Heard):
+        def on_step(self, step: int, *rest: Any) -> None:
+            super().on_step(step, *rest)
+            if step == 8:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        tiny_trace(tmp_path, networks, data, keyframe_every=6, progress=Twice())
+    record = open_run(tmp_path)
+    assert (record.info.status, record.last_step, record.keyframe_steps) == (
+        "interrupted",
+        8,
+        [0, 6],
+    )
+    same_run(resume(networks("tiny"), data, run_dir=tmp_path), run)
 
 
 def test_loss_that_is_no_number_ends_the_training_with_the_run_readable(
