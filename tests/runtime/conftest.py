@@ -211,6 +211,13 @@ def batch(built: Any, size: int, seed: int) -> tuple[list[np.ndarray], tuple[np.
     return inputs, (labels, numbers.astype(np.float32))
 
 
+def objective(built: Any) -> Any:
+    """What a network is trained for."""
+    from opgraph.runtime.objective import choose_objective
+
+    return choose_objective(built.graph, **OBJECTIVES.get(built.graph.name, {}))
+
+
 def blobs(size: int, seed: int = 0, width: int = 4) -> Any:
     """Data of four classes around four corners, easy to tell apart."""
     from opgraph.runtime.data import Data, Split, Target
@@ -238,7 +245,7 @@ def networks() -> Callable[[str], OpGraph]:
 @pytest.fixture(scope="session")
 def making() -> SimpleNamespace:
     """Batches and data sets for tests that train."""
-    return SimpleNamespace(batch=batch, blobs=blobs, classes=CLASSES)
+    return SimpleNamespace(batch=batch, blobs=blobs, classes=CLASSES, objective=objective)
 
 
 @pytest.fixture(scope="session")
@@ -271,7 +278,6 @@ def _stepped(
     from opgraph.record import parse_measure
     from opgraph.runtime import Step, build
     from opgraph.runtime.kernels import reductions
-    from opgraph.runtime.objective import choose_objective
     from opgraph.runtime.optimizer import make_optimizer
     from opgraph.runtime.step import Programs
 
@@ -282,7 +288,7 @@ def _stepped(
     step = Step(
         built,
         chosen,
-        objective=choose_objective(built.graph, **OBJECTIVES.get(name, {})),
+        objective=objective(built),
         measure=parse_measure(measure if mode in ("bare", "tensors") else mode),
         statistics=reductions(statistics),
         programs=Programs(jit, parts),

@@ -33,8 +33,8 @@ from opgraph.runtime.state import restore_state, state_arrays
 pytestmark = pytest.mark.tf
 slow = pytest.mark.slow
 
-# How far a number may be off, by who made it, and as a share of what. Everything that is not here
-# is exact: counts, minima, maxima, fractions of counts, histograms, channels of batch normalisation.
+# How far a number may be off, by who made it, and as a share of what. What is not here is exact:
+# counts, minima, maxima, fractions of counts, histograms, channels of batch normalisation.
 # Statistics of a batch normalisation's output may be derived from those of its input.
 TOLERANCE = {
     #                    kernel tensorflow  as a share of
