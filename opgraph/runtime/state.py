@@ -7,6 +7,7 @@ are kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,4 +60,6 @@ def named_variables(built: Built, optimizer: Any | None = None) -> dict[str, Any
 
 
 def _last(path: str) -> str:
-    return path.rsplit("/", 1)[-1]
+    """The name of a variable; one that Keras made up counts those of the process, so it is cut."""
+    name = path.rsplit("/", 1)[-1]
+    return re.sub(r"^variable_\d+$", "variable", name)
