@@ -252,9 +252,23 @@ def _tell(notify: Callable[[str], object] | None, training: Training, writer: Ru
     notice = training.step.reductions.notice
     started = None if training.started is None else training.started.summary
     frozen = f"frozen: {', '.join(training.frozen)}" if training.frozen else None
-    for line in (notice, started, frozen, *writer.notices):
+    for line in (notice, started, frozen, _apart(training), *writer.notices):
         if line:
             notify(line)
+
+
+def _apart(training: Training) -> str | None:
+    """Where taking a batch in parts gives another update than the whole batch would."""
+    parts, kind = training.recipe.accumulate, keras.layers.BatchNormalization
+    layers = training.built.layers.items()
+    nodes = [name for name, layer in layers if isinstance(layer, kind) and layer.trainable]
+    if parts == 1 or not nodes:
+        return None
+    named = ", ".join(nodes[:5]) + (f" and {len(nodes) - 5} more" if nodes[5:] else "")
+    return (
+        f"each of {parts} parts of a batch is normalised by itself at {named}: not the update of"
+        " the whole batch"
+    )
 
 
 def _record(training: Training, writer: RunWriter, progress: Progress | None) -> None:

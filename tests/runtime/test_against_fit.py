@@ -30,7 +30,13 @@ CLIPS: dict[str, dict[str, float]] = {
     "norm": {"clip_norm": 0.1},
     "global": {"clip_global_norm": 0.1},
 }
-QUICK = {("adam", "global"), ("sgd", "value"), ("rmsprop", "norm"), ("adamw", "none"), ("nadam", "none")}
+QUICK = {
+    ("adam", "global"),
+    ("sgd", "value"),
+    ("rmsprop", "norm"),
+    ("adamw", "none"),
+    ("nadam", "none"),
+}
 CELLS = [
     pytest.param(name, clip, marks=() if (name, clip) in QUICK else slow)
     for name in OPTIMIZERS
