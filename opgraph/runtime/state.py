@@ -17,6 +17,8 @@ from opgraph.errors import RunError
 from opgraph.record import Array
 from opgraph.runtime.builder import Built
 
+AVERAGE = "_average"
+
 
 def state_arrays(built: Built, optimizer: Any | None = None) -> dict[str, Array]:
     """Copies of all variables by name."""
@@ -42,6 +44,21 @@ def restore_state(built: Built, arrays: Mapping[str, Array], optimizer: Any | No
         )
     for name, variable in variables.items():
         variable.assign(given[name])
+
+
+def take_averages(built: Built, arrays: Mapping[str, Array]) -> None:
+    """Give weights their moving averages, which the optimizer kept under their names.
+
+    Raises:
+        RunError: the averages are those of another model.
+    """
+    weights = {v.path.replace("/", "_"): v for v in built.weight_names.values()}
+    for name, array in arrays.items():
+        if name.startswith("optimizer/") and name.endswith(AVERAGE):
+            weight = weights.get(_last(name).removesuffix(AVERAGE))
+            if weight is None:
+                raise RunError(f"the average {name!r} belongs to no weight of the model")
+            weight.assign(array)
 
 
 def named_variables(built: Built, optimizer: Any | None = None) -> dict[str, Any]:

@@ -351,11 +351,14 @@ def _closing(training: Training, writer: RunWriter, done: int, finished: bool) -
     if best is not None:
         found["best_step"] = best.step
     stopping = training.controllers.early_stopping
-    if best is not None and stopping is not None and stopping.restore_best:
+    is_best = best is not None and stopping is not None and stopping.restore_best
+    if best is not None and is_best:
         training.restore(best)
-    if training.recipe.ema is not None:
+    averaged = training.recipe.ema is not None
+    if averaged:
         optimizer = training.step.core.optimizer
         optimizer.finalize_variable_values(training.built.model.trainable_variables)
+    found["network"] = {"best": is_best, "averaged": averaged}
     if training.data.test.size:
         found["test"] = evaluate(training.built, training.data.test).as_dict()
     return found

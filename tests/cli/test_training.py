@@ -133,6 +133,17 @@ def test_evaluate_prints_accuracy_and_obeys_the_bar(traced, folder, opgraph):
     assert f"accuracy {result['accuracy']:.4f}" in out
 
 
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [("best", "no best state was kept"), ("last", "'last' is no step; write a number, or best")],
+)
+def test_a_step_that_there_is_not(traced, folder, opgraph, step, message):
+    code, _, err = opgraph("evaluate", folder / "run", "--step", step)
+    assert code == 2
+    assert message in err
+    assert opgraph("evaluate", folder / "run", "--step", "0")[0] == 0
+
+
 def test_predict_classifies_an_image(traced, folder, opgraph):
     from PIL import Image
     from sklearn.datasets import load_digits
