@@ -61,6 +61,16 @@ def step_option(command: Command) -> Command:
     return option(command)
 
 
+def what_option(help: str) -> Callable[[Command], Command]:
+    """The option `--what`: names of quantities, by commas or given several times."""
+    return click.option("--what", multiple=True, metavar="QUANTITY,...", callback=_by_comma,
+                        help=help)  # fmt: skip
+
+
+def _by_comma(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> Any:
+    return tuple(word.strip() for text in given for word in text.split(",") if word.strip())
+
+
 def graph_options(command: Command) -> Command:
     """The graph to read and what overrides it: FILE, --set, --input-shape, --classes."""
     options = [

@@ -32,7 +32,10 @@ def traced(folder):
     """A short training as a process of its own."""
     command = [sys.executable, "-m", "opgraph", "trace", "net.txt", "--steps", "40", "--lr", "0.01",
                "--set", "conv.filters=6", "-o", "run"]  # fmt: skip
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}  # some set it, and TensorFlow still talks
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, env=quiet
+    )
     assert result.returncode == 0, result.stderr
     return result
 
@@ -40,7 +43,7 @@ def traced(folder):
 def test_the_summary_names_accuracy_files_and_next_commands(traced):
     assert "finished: 40 steps in" in traced.stdout
     assert "test accuracy 0." in traced.stdout
-    for name in ("run.json", "graph.svg", "weight", "keyframes"):
+    for name in ("run.json", "run.toml", "graph.svg", "weight", "keyframes"):
         assert name in traced.stdout
     assert "opgraph evaluate run" in traced.stdout
 

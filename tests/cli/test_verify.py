@@ -17,7 +17,7 @@ def test_as_a_command(opgraph, tmp_path):
     code, out, _ = opgraph(*arguments)
     assert code == 0
     assert out.splitlines()[-1].startswith(
-        "7 variables of model and optimizer after 2 steps, each against the bare step; statistics: "
+        "6 variables of model and optimizer after 2 steps, each against the bare step; statistics: "
     )
     code, out, _ = opgraph(*arguments, "--json")
     assert code == 0
