@@ -150,6 +150,20 @@ NETWORKS = {
         chances: Softmax
         price: Dense(units=2)
     """,
+    # every kind of dropout that draws a mask, two of them behind zeros; one layer called twice
+    "dropouts": """
+        x: Input(shape=(6, 4))
+        x -> r1 -> plain -> r2 -> spatial -> alpha -> gap -> d -> once -> twice -> logits
+        plain: Dropout(rate=0.4)
+        spatial: SpatialDropout1D(rate=0.3)
+        alpha: AlphaDropout(rate=0.2)
+        once: Dropout(rate=0.5)
+        twice = once
+        r1: ReLU
+        r2: ReLU
+        gap: GlobalAveragePooling1D
+        d: Dense(units=30)
+    """,
     # a branch that the loss does not depend on, and a regulariser
     "lost": """
         x: Input(shape=(5,))

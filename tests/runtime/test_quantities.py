@@ -343,6 +343,34 @@ def test_gradient_norms_before_and_after_clipping(
     assert row["clipped_grad_norm"] < row["grad_norm"]
 
 
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=slow)])
+def test_kept_fractions_are_of_masks_and_not_of_zeros(
+    stepped: Callable[..., SimpleNamespace], jit: bool
+) -> None:
+    """A mask explains the output of its dropout, also where the input is zero already."""
+    run = stepped("dropouts", "tensors", "sgd", jit=jit)
+    read = {"plain": "r1", "spatial": "r2", "once": "d", "twice": "once"}
+    rates = {"plain": 0.4, "spatial": 0.3, "alpha": 0.2, "once": 0.5, "twice": 0.5}
+    for tensors in run.results:
+        found = {row["node"]: row for row in rows(run.step, tensors)["dropout"]}
+        assert set(found) == set(rates)
+        for node, row in found.items():
+            mask = tensors[node, "mask"]
+            assert mask is not None
+            assert row["kept_fraction"] == mask.mean()
+            assert row["drawn"] == mask.size
+            assert abs(mask.mean() - (1 - rates[node])) < 0.25
+        for node, source in read.items():
+            given, made = tensors[source, "output"], tensors[node, "output"]
+            wanted = np.where(tensors[node, "mask"], given / np.float32(1 - rates[node]), 0)
+            assert np.allclose(made, wanted, rtol=1e-6), node
+        alpha = tensors["alpha", "output"][~tensors["alpha", "mask"]]
+        assert np.allclose(alpha, alpha[0])  # what is dropped has one value, which is not zero
+        assert alpha[0] < -0.5
+        assert np.mean(tensors["plain", "output"] != 0) < found["plain"]["kept_fraction"] - 0.1
+        assert not np.array_equal(tensors["once", "mask"], tensors["twice", "mask"])
+
+
 def test_share_of_initial_values_in_the_moving_statistics(
     stepped: Callable[..., SimpleNamespace],
 ) -> None:

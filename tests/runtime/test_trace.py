@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +22,8 @@ from opgraph.analysis import analyze
 from opgraph.errors import OpgraphError, RunError, Source, TraceError
 from opgraph.graph import OpGraph, override
 from opgraph.record import Record, open_run
-from opgraph.runtime import Recipe, evaluate, prepare, restore, trace
-from opgraph.runtime.data import Data, batches
+from opgraph.runtime import Recipe, evaluate, pipeline, prepare, restore, trace
+from opgraph.runtime.data import Data, batches, take
 from opgraph.runtime.state import named_variables, restore_state
 from opgraph.text import parse
 
@@ -266,6 +267,25 @@ def test_nothing_is_traced_after_the_first_step(
     assert any("val_loss" in measured.figures for measured in rest)
     tf.function(lambda: tf.zeros(()), autograph=False).get_concrete_function()
     assert len(made) == 1  # so it would have been seen
+
+
+def test_waiting_for_a_batch_is_told_from_taking_the_step(
+    networks: Networks, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def times() -> tuple[float, float]:
+        recipe = Recipe(steps=10, batch_size=16, measure=("norms",))
+        taken = [row.row.host for row in prepare(networks("tiny"), data, recipe).run()][4:]
+        return tuple(float(np.median([x[n] for x in taken])) for n in ("input_time", "step_time"))
+
+    def slowly(*examples: Any) -> Any:
+        time.sleep(0.1)
+        return take(*examples)
+
+    quick = times()
+    monkeypatch.setattr(pipeline, "take", slowly)
+    slow = times()
+    assert slow[0] > 0.05 > 10 * quick[0]
+    assert slow[1] < 0.05
 
 
 def test_training_may_be_told_to_go_on(
