@@ -56,8 +56,7 @@ def _show(found: Verified) -> None:
     for way in found.ways:
         said = "yes" if way.equal else "NO"
         gap = "" if way.equal else f"{way.largest:.2g}"
-        name = "all tensors fetched" if way.way == "tensors" else way.way
-        table.add_row(name, said, ", ".join(way.differing), gap)
+        table.add_row(way.way, said, ", ".join(way.differing), gap)
     out = console()
     out.print(table)
     compiled = ", core compiled by XLA" if found.jit else ""

@@ -195,6 +195,14 @@ def test_a_model_under_a_strategy_is_refused(tmp_path):
     )
 
 
+def test_sites_that_there_are_not_are_refused_when_fit_begins(tmp_path):
+    attach(model := make(), tmp_path / "run", sites="fcc*")
+    with pytest.raises(TraceError) as caught:
+        fit(model)
+    assert str(caught.value) == ("sites: no node or weight is called 'fcc*'\n   did you mean 'fc'?")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_model_is_attached_once(tmp_path):
     model = make()
     attach(model, tmp_path / "run")

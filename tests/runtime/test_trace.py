@@ -14,12 +14,10 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
-import tensorflow as tf
 from safetensors.numpy import load_file
-from tensorflow.python.framework.func_graph import FuncGraph
 
 from opgraph.analysis import analyze
-from opgraph.errors import OpgraphError, RunError, Source, TraceError
+from opgraph.errors import OpgraphError, RunError, TraceError
 from opgraph.graph import OpGraph, override
 from opgraph.record import Record, open_run
 from opgraph.runtime import Recipe, evaluate, pipeline, prepare, restore, trace
@@ -219,56 +217,6 @@ def test_loss_that_is_no_number_ends_the_training_with_the_run_readable(
     assert next(row["node"] for row in rows if row["nonfinite"]) == "d"
 
 
-@pytest.mark.slow  # TensorFlow waits ten seconds for memory to be given back
-def test_exhausted_memory_names_step_node_and_tensor(data: Data, tmp_path: Path) -> None:
-    graph = completed(
-        "x: Input(shape=(4,)) -> d: Dense(units=8) -> wide: RepeatVector(n=2000000000)"
-        " -> gap: GlobalAveragePooling1D -> y: Dense"
-    )
-    with pytest.raises(TraceError) as caught:
-        trace(graph, data, run_dir=tmp_path, graph_json=GRAPH_JSON, steps=2, measure=("norms",))
-    assert str(caught.value) == (
-        "step 1, node 'wide': the memory was exhausted by a tensor of shape [32,1,2000000000,8]"
-        " and type float\n   take a smaller batch (--batch-size), or the same in parts"
-        " (--accumulate 4); the run holds every step up to this one"
-    )
-    record = open_run(tmp_path)
-    assert record.info.status == "failed"
-    assert record.info.outcome["error"].startswith("step 1, node 'wide': the memory was exhausted")
-    assert record.keyframe_steps == [0]
-
-
-def completed(text: str) -> OpGraph:
-    return analyze(parse(Source("net", text), "net"), num_classes=4).require().graph
-
-
-def test_nothing_is_traced_after_the_first_step(
-    networks: Networks, data: Data, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Last partial batches, validation, schedules and controllers included; TensorFlow counts."""
-    made: list[str] = []
-    init = FuncGraph.__init__
-
-    def counted(self: Any, name: str, *args: Any, **named: Any) -> None:
-        made.append(name)
-        init(self, name, *args, **named)
-
-    settings: dict[str, Any] = {"epochs": 3, "batch_size": 24, "validate_every": 2}
-    settings |= {"schedule": "plateau(patience=1, monitor=val_loss)", "early_stopping": 50}
-    settings |= {"measure": ("full", "*.histogram:every=3", "output.max:every=4")}
-    training = prepare(networks("tiny"), data, Recipe(**settings))
-    monkeypatch.setattr(FuncGraph, "__init__", counted)
-    steps = training.run()
-    next(steps)
-    assert not made  # all programs were made before
-    rest = list(steps)
-    assert not made
-    assert {measured.row.host["batch_size"] for measured in rest} == {24, 8}  # of 80
-    assert any("val_loss" in measured.figures for measured in rest)
-    tf.function(lambda: tf.zeros(()), autograph=False).get_concrete_function()
-    assert len(made) == 1  # so it would have been seen
-
-
 def test_waiting_for_a_batch_is_told_from_taking_the_step(
     networks: Networks, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +268,22 @@ def test_directory_that_holds_a_run_is_refused_before_anything_is_built(
     with pytest.raises(RunError, match="holds a run already"):
         tiny_trace(run.path, networks, data)
     assert open_run(run.path).last_step == 20
+
+
+@pytest.mark.parametrize(
+    ("sites", "message"),
+    [
+        ("logitz*", "sites: no node or weight is called 'logitz*'\n   did you mean 'logits'?"),
+        ("d, */gamma", "sites: no node or weight is called '*/gamma'"),
+    ],
+)
+def test_sites_that_there_are_not(
+    networks: Networks, data: Data, tmp_path: Path, sites: str, message: str
+) -> None:
+    with pytest.raises(TraceError) as caught:
+        tiny_trace(tmp_path / "run", networks, data, sites=sites)
+    assert str(caught.value) == message
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_with_more_classes_than_outputs_are_refused(
