@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from opgraph.errors import RunError
 
 SHARE = 10
-KEEP = 32
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class KeyframePolicy:
     """
 
     every: int | None = None
-    keep: int | None = KEEP
+    keep: int | None = None
 
     def __post_init__(self) -> None:
         if self.every is not None and self.every < 1:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import signal
-import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -29,6 +27,7 @@ from opgraph.runtime.fit_step import FitStep
 from opgraph.runtime.kernels import reductions
 from opgraph.runtime.live import built_of, function_of, opaque_built
 from opgraph.runtime.lookout import replaced
+from opgraph.runtime.stepping import Stepping
 
 ReadGraph = Callable[[Any, bool], tuple[OpGraph, Mapping[str, Any]]]
 MARK = "_opgraph_attached"
@@ -77,7 +76,7 @@ class Attachment:
         self._epoch: int | None = None
         self._index = 0
         self._interval = 0
-        self._stepping = _Stepping()
+        self._stepping = Stepping()
         prepare_grappler()
         self._undo = ExitStack()
         self._undo.enter_context(replaced(model, MARK, True))
@@ -192,7 +191,7 @@ class Attachment:
         try:
             yield
             status = "finished"
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             status = "interrupted"
             raise
         except OpgraphError as error:
@@ -211,8 +210,8 @@ class Attachment:
 
     def plan(self, total: int | None) -> None:
         """How many steps a `fit` has, if that is known."""
-        wanted = self.choices.keyframe_every
-        self._interval = wanted or (max(1, -(-total // 10)) if total else 0)
+        policy = self.choices.policy
+        self._interval = policy.interval(total) if total else policy.every or 0
 
     def validated(self, logs: Mapping[str, Any]) -> None:
         """An epoch ends, with these figures."""
@@ -240,45 +239,6 @@ class _Callback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._attachment.validated(logs or {})
-
-
-class _Stepping:
-    """Ctrl-C waits for the end of a step, so that the state is that of the last row."""
-
-    def __init__(self) -> None:
-        self._inside = False
-        self._asked = False
-
-    def __enter__(self) -> None:
-        self._inside = True
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._inside = False
-        if self._asked and error is None:
-            self._asked = False
-            raise KeyboardInterrupt
-
-    @contextmanager
-    def interruptible(self) -> Generator[None]:
-        """Turn Ctrl-C within a step into a wish that is granted at its end."""
-        before = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is not threading.main_thread() or not callable(before):
-            yield
-            return
-
-        def wish(number: int, frame: Any) -> None:
-            if self._inside and not self._asked:
-                self._asked = True
-                return
-            self._asked = False
-            before(number, frame)
-
-        signal.signal(signal.SIGINT, wish)
-        try:
-            yield
-        finally:
-            self._asked = False
-            signal.signal(signal.SIGINT, before)
 
 
 def _is_ours(function: Any) -> bool:

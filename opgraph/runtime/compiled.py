@@ -34,9 +34,8 @@ METRIC_NAMES: Mapping[str, str] = {
     "mape": "mape",
     "mean_absolute_percentage_error": "mape",
     "cosine_similarity": "cosine_similarity",
-    "sparse_top_k_categorical_accuracy": "top_5_accuracy",
-    "top_k_categorical_accuracy": "top_5_accuracy",
 }
+TOP_K = ("sparse_top_k_categorical_accuracy", "top_k_categorical_accuracy")
 
 
 class Compiled(NamedTuple):
@@ -183,9 +182,18 @@ def _folded(name: str) -> str:
 def _metrics(model: Any) -> tuple[list[str], tuple[str, ...]]:
     """Metrics by their names here; those that have none."""
     said = (model.get_compile_config() or {}).get("metrics")
-    names = [_metric_name(one) for one in _leaves(said)]
-    known = dict.fromkeys(METRIC_NAMES[name] for name in names if name in METRIC_NAMES)
-    return list(known), tuple(name for name in names if name not in METRIC_NAMES)
+    leaves = _leaves(said)
+    known = dict.fromkeys(name for name in map(_ours, leaves) if name is not None)
+    return list(known), tuple(_metric_name(one) for one in leaves if _ours(one) is None)
+
+
+def _ours(one: Any) -> str | None:
+    """What a metric of Keras's is called here; None if there is none like it."""
+    name = _metric_name(one)
+    if name not in TOP_K:
+        return METRIC_NAMES.get(name)
+    config = cast("Mapping[str, Any]", one).get("config") if isinstance(one, Mapping) else None
+    return f"top_{config['k'] if isinstance(config, Mapping) else 5}_accuracy"
 
 
 def _leaves(said: Any) -> list[Any]:

@@ -132,8 +132,13 @@ class EarlyStopping:
         Raises:
             TraceError: the figure that is watched is not there.
         """
-        better = self.best.observe(figure(figures, self.best.monitor, "early_stopping"), step)
-        return not better and self.best.waited >= self.patience
+        self.best.observe(figure(figures, self.best.monitor, "early_stopping"), step)
+        return self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the training has ended."""
+        return self.best.waited >= self.patience
 
     def state(self) -> dict[str, float]:
         """All that changes, as numbers."""

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from opgraph.analysis import analyze
 from opgraph.graph import OpGraph
-from opgraph.record import KeyframePolicy, StepRow, make_tables
+from opgraph.record import StepRow, make_tables
 from opgraph.runtime.data import Data
 from opgraph.runtime.recipe import Recipe, Settings
 from opgraph.runtime.training import Training, prepare
@@ -87,7 +87,7 @@ def plan(network: OpGraph, data: Data, **settings: Unpack[Settings]) -> Plan:
     prepared = time.perf_counter() - started
     rows, times = _try(training)
     survey, total = training.survey, training.total_steps
-    policy = KeyframePolicy(recipe.keyframe_every, recipe.keep_keyframes)
+    policy = recipe.keyframes
     taken = 1 + -(-total // policy.interval(total))
     state = sum(array.nbytes for array in training.keyframe(0).arrays.values())
     return Plan(

@@ -13,6 +13,7 @@ from opgraph.errors import TraceError
 from opgraph.runtime.builder import Built
 
 _OPERATION = re.compile(r"\{\{(?:function_)?node ([^}]+)\}\}|node:? '?([\w/.\-]+)'?")
+_STACK = re.compile(r"\s*(Graph execution error|Detected at|File \"|<stack traces)")
 _SIZE = re.compile(r"shape\s*(\[[\d,]*\]).*?type (\w+)", re.DOTALL)
 
 
@@ -34,9 +35,8 @@ def explain(error: Exception, built: Built, step: int) -> TraceError:
             hint="take a smaller batch (--batch-size), or the same in parts (--accumulate 4); the"
             " run holds every step up to this one",
         )
-    said = getattr(error, "message", None) or str(error)
     return TraceError(
-        f"TensorFlow failed: {' '.join(said.split('[[')[0].split())[:300]}",
+        f"TensorFlow failed: {_reason(error)}",
         where=where,
         node=node,
         hint="the run holds every step up to this one",
@@ -51,6 +51,13 @@ def failed_node(message: str, built: Built) -> str | None:
                 if name in built.names.owners:
                     return built.names.owners[name]
     return None
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without where in Python code the operation was made."""
+    said = str(getattr(error, "message", None) or error).split("[[")[0]
+    lines = [line for line in said.splitlines() if not _STACK.match(line)]
+    return " ".join(" ".join(lines).split())[:300]
 
 
 def _wanted(message: str) -> str:

@@ -17,7 +17,7 @@ from opgraph.errors import TraceError
 from opgraph.graph import Endpoint
 from opgraph.runtime.data import Kind
 from opgraph.runtime.losses import LOSSES, Custom, Loss
-from opgraph.runtime.metrics import METRICS, Metric
+from opgraph.runtime.metrics import Metric, metric_named
 
 Tensor = Any
 
@@ -171,7 +171,7 @@ class Objective:
             output = outputs[head.endpoint]
             parts[head.name] = head.value(wanted, output)
             for name in head.metrics:
-                metrics[self._full(head, name)] = METRICS[name].pair(head, wanted, output)
+                metrics[self._full(head, name)] = metric_named(name).pair(head, wanted, output)
         return Judged(self._sum(parts), parts, metrics)
 
     @property
@@ -216,7 +216,9 @@ class Objective:
     @property
     def _metrics(self) -> dict[str, Metric]:
         return {
-            self._full(head, name): METRICS[name] for head in self.heads for name in head.metrics
+            self._full(head, name): metric_named(name)
+            for head in self.heads
+            for name in head.metrics
         }
 
     def _full(self, head: Head, metric: str) -> str:

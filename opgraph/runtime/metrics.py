@@ -7,6 +7,7 @@ losses.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 Tensor = Any
 Pair = tuple[Tensor, Tensor]
-TOP = 5
+_TOP = re.compile(r"top_([1-9]\d{0,5})_accuracy")
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,17 @@ def _right(head: Head, labels: Tensor, output: Tensor) -> Pair:
     return right, tf.size(labels, out_type=tf.int64)
 
 
-def _right_of_top(head: Head, labels: Tensor, output: Tensor) -> Pair:
-    labels = tf.cast(labels, tf.int32)
-    classes = output.shape[-1]
-    ranked = tf.math.top_k(tf.cast(output, tf.float32), k=min(TOP, classes)).indices
-    right = tf.reduce_any(tf.equal(ranked, labels[..., tf.newaxis]), axis=-1)
-    return tf.math.count_nonzero(right), tf.size(labels, out_type=tf.int64)
+def _right_of_top(count: int) -> Callable[..., Pair]:
+    """Whether the right class is among the likeliest ones."""
+
+    def pair(head: Head, labels: Tensor, output: Tensor) -> Pair:
+        labels = tf.cast(labels, tf.int32)
+        classes = output.shape[-1]
+        ranked = tf.math.top_k(tf.cast(output, tf.float32), k=min(count, classes)).indices
+        right = tf.reduce_any(tf.equal(ranked, labels[..., tf.newaxis]), axis=-1)
+        return tf.math.count_nonzero(right), tf.size(labels, out_type=tf.int64)
+
+    return pair
 
 
 def _flag_counts(head: Head, labels: Tensor, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -135,7 +141,7 @@ METRICS = {
         Metric("accuracy", _discrete, _right),
         Metric("binary_accuracy", _flags, _right),
         Metric("categorical_accuracy", _many_classes, _right),
-        Metric("top_5_accuracy", _many_classes, _right_of_top),
+        Metric("top_5_accuracy", _many_classes, _right_of_top(5)),
         Metric("precision", _flags, _precision),
         Metric("recall", _flags, _recall),
         Metric("f1", _flags, _f1),
@@ -146,6 +152,21 @@ METRICS = {
         Metric("cosine_similarity", _numbers, _mean_of(_cosine)),
     )
 }
+
+
+def metric_named(name: str) -> Metric:
+    """A metric by its name: one of `METRICS`, or `top_3_accuracy` and the like.
+
+    Raises:
+        KeyError: there is no such metric.
+
+    >>> metric_named("top_12_accuracy").name
+    'top_12_accuracy'
+    """
+    top = _TOP.fullmatch(name)
+    if name in METRICS or top is None:
+        return METRICS[name]
+    return Metric(name, _many_classes, _right_of_top(int(top[1])))
 
 
 def usual_metric(kind: str) -> str:

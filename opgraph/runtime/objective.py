@@ -17,7 +17,7 @@ from opgraph.runtime.data import Kind
 from opgraph.runtime.heads import Head, Judged, Objective
 from opgraph.runtime.losses import LOSSES, Custom, Loss, read_loss
 from opgraph.runtime.meaning import last_function, units_of
-from opgraph.runtime.metrics import METRICS, usual_metric
+from opgraph.runtime.metrics import METRICS, metric_named, usual_metric
 
 LossSpec = str | Custom
 Losses = LossSpec | Mapping[str, LossSpec]
@@ -216,13 +216,14 @@ def _with_metrics(heads: list[Head], metrics: Metrics) -> list[Head]:
 
 
 def _check_metric(name: str, heads: list[Head]) -> None:
-    known = METRICS.get(name)
-    if known is None:
+    try:
+        known = metric_named(name)
+    except KeyError:
         raise TraceError(
             f"expected some of {', '.join(METRICS)}, received {name!r}",
             where="metrics",
             hint=suggest(name, METRICS),
-        )
+        ) from None
     if not any(known.fits(head) for head in heads):
         kinds = " and ".join(dict.fromkeys(head.kind for head in heads))
         usable = [other.name for other in METRICS.values() if any(map(other.fits, heads))]
@@ -234,7 +235,7 @@ def _check_metric(name: str, heads: list[Head]) -> None:
 
 
 def _fitting(head: Head, asked: tuple[str, ...]) -> tuple[str, ...]:
-    fitting = tuple(name for name in dict.fromkeys(asked) if METRICS[name].fits(head))
+    fitting = tuple(name for name in dict.fromkeys(asked) if metric_named(name).fits(head))
     return fitting or (usual_metric(head.kind),)
 
 

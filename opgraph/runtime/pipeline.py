@@ -100,7 +100,8 @@ class Pipeline:
         self.drop_last = drop_last
         self.threads = threads or os.cpu_count() or 1
         self.ahead = ahead
-        self.pictures = _Pictures.of(split, self.augment, batch_size)
+        ways = _Ways(batch_size, self.threads, ahead)
+        self.pictures = _Pictures.of(split, self.augment, ways)
 
     @property
     def per_epoch(self) -> int:
@@ -166,7 +167,7 @@ class Pipeline:
         pictures = cast("_Pictures", self.pictures)
         words = self._words(stretch.epoch)
         settings = pictures.settings(stretch.examples, words)
-        for row in pictures.dataset(stretch.examples, settings, self.threads, self.ahead):
+        for row in pictures.batches(stretch.examples, settings):
             examples, *changed = (tensor.numpy() for tensor in row)
             yield self._assemble(examples, changed)
 
@@ -178,26 +179,36 @@ class Pipeline:
         return Batch(examples, inputs, labels, fingerprint(examples, *inputs, *labels))
 
 
+class _Ways(NamedTuple):
+    """How pictures are changed: examples in a batch, threads, and batches that wait ready."""
+
+    batch_size: int
+    threads: int
+    ahead: int
+
+
 class _Pictures:
     """The inputs that are pictures, and what is to be done to them."""
 
-    def __init__(self, arrays: Sequence[Array], changes: Sequence[Change], size: int) -> None:
+    def __init__(self, arrays: Sequence[Array], changes: Sequence[Change], ways: _Ways) -> None:
         self.sizes = [(array.shape[1], array.shape[2]) for array in arrays]
         with tf.device(CPU):
             self.tensors = tuple(map(tf.constant, arrays))
         self.ranges = tuple(map(Range.of, arrays))
         self.changes = tuple(changes)
-        self.batch_size = size
+        self.ways = ways
         one = np.zeros(1, np.int64)
         settings = self.settings(one, change_words(1, seed=0, epoch=0))
         signature = [_any_number_of(array) for array in (one, *settings)]
         self.program = tf.function(self._change, input_signature=signature, autograph=False)
+        # A data set traces what it maps; made inside a program it does so once, not each epoch.
+        self.dataset = tf.function(self._dataset, input_signature=signature, autograph=False)
 
     @classmethod
-    def of(cls, split: Split, changes: Sequence[Change], size: int) -> _Pictures | None:
+    def of(cls, split: Split, changes: Sequence[Change], ways: _Ways) -> _Pictures | None:
         """None if nothing is to be changed."""
         arrays = [array for array in split.inputs if is_picture(array)]
-        return cls(arrays, changes, size) if arrays and changes else None
+        return cls(arrays, changes, ways) if arrays and changes else None
 
     def settings(self, examples: Array, words: Array) -> list[Array]:
         """What each change does to each of these examples, one input after the other."""
@@ -210,14 +221,16 @@ class _Pictures:
             _, *made = self.program(*map(tf.constant, (examples, *settings)))
         return [tensor.numpy() for tensor in made]
 
-    def dataset(
-        self, examples: Array, settings: Sequence[Array], threads: int, ahead: int
-    ) -> Iterator[Any]:
+    def batches(self, examples: Array, settings: Sequence[Array]) -> Iterator[Any]:
         """The examples of each batch, followed by their changed pictures."""
         with tf.device(CPU):
-            found = tf.data.Dataset.from_tensor_slices((examples, *settings)).batch(self.batch_size)
-            mapped = found.map(lambda *row: self.program(*row), num_parallel_calls=threads)
-            return iter(mapped.prefetch(ahead).with_options(_options(threads)))
+            return iter(self.dataset(*map(tf.constant, (examples, *settings))))
+
+    def _dataset(self, *rows: Tensor) -> Any:
+        size, threads, ahead = self.ways
+        found = tf.data.Dataset.from_tensor_slices(rows).batch(size)
+        mapped = found.map(lambda *row: self.program(*row), num_parallel_calls=threads)
+        return mapped.prefetch(ahead).with_options(_options(threads))
 
     def _change(self, examples: Tensor, *settings: Tensor) -> tuple[Tensor, ...]:
         each = len(self.changes)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict, cast
 
 from opgraph.errors import TraceError, suggest
+from opgraph.record import KeyframePolicy
 from opgraph.runtime.choice import is_number, read_choice
 from opgraph.runtime.class_weights import ClassWeights, checked
 from opgraph.runtime.controllers import Controllers, make_controllers
@@ -149,7 +150,7 @@ class Recipe:
         _check_numbers(self)
         _check_words(self)
         _check_together(self)
-        self.controllers()
+        _ = self.controllers(), self.keyframes
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
@@ -177,9 +178,10 @@ class Recipe:
             return self.epochs * batches_per_epoch
         return self.steps or DEFAULT_STEPS
 
-    def keyframe_interval(self, total_steps: int) -> int:
-        """Steps between two keyframes."""
-        return self.keyframe_every or max(1, -(-total_steps // 10))
+    @property
+    def keyframes(self) -> KeyframePolicy:
+        """When a full state is taken, and how many are kept."""
+        return KeyframePolicy(self.keyframe_every, self.keep_keyframes)
 
     def make_optimizer(self, total_steps: int) -> Any:
         """The Keras optimizer."""

@@ -23,7 +23,6 @@ import tensorflow as tf
 from opgraph.errors import OpgraphError, RunError, TraceError
 from opgraph.graph import OpGraph
 from opgraph.record import (
-    KeyframePolicy,
     Record,
     RunInfo,
     RunWriter,
@@ -112,7 +111,7 @@ def trace(
     check_free(path, overwrite=overwrite)
     training = prepare(network, data, Recipe(**settings))
     info = describe(training, graph_json, command)
-    policy = KeyframePolicy(training.recipe.keyframe_every, training.recipe.keep_keyframes)
+    policy = training.recipe.keyframes
     writer = RunWriter(path, info, graph_json, training.survey, overwrite=overwrite, policy=policy)
     with writer:
         _tell(notify, training, writer)
@@ -152,14 +151,13 @@ def resume(
     if steps is not None:
         recipe = _longer(recipe, info, steps)
     training = prepare(network, data, recipe)
-    policy = KeyframePolicy(recipe.keyframe_every, recipe.keep_keyframes)
     writer = RunWriter.resume(
         path,
         training.survey,
         extend=steps is not None,
         config=_config(training),
         versions=software_versions(),
-        policy=policy,
+        policy=recipe.keyframes,
     )
     _tell(notify, training, writer)
     _record(training, writer, progress)
@@ -332,17 +330,17 @@ def _take(
         raise _not_finite(training, measured)
     if measured.is_best:
         write_best(writer.path, training.keyframe(measured.step))
-    if measured.step % _interval(training) == 0:
+    if _is_keyframe(training, measured.step):
         writer.keyframe(training.keyframe(measured.step))
 
 
-def _interval(training: Training) -> int:
-    return training.recipe.keyframe_interval(training.total_steps)
+def _is_keyframe(training: Training, step: int) -> bool:
+    return training.recipe.keyframes.is_due(step, training.total_steps)
 
 
 def _closing(training: Training, writer: RunWriter, done: int, finished: bool) -> dict[str, Any]:
     """The last keyframe, and the test of a training that was finished."""
-    if done % _interval(training):
+    if not _is_keyframe(training, done):
         writer.keyframe(training.keyframe(done))
     if not finished:
         return {}

@@ -126,6 +126,9 @@ class Training:
 
     def run(self, first: int = 1) -> Iterator[Measured]:
         """Take the steps from `first` on; its model must be in the state before it."""
+        stopping = self.controllers.early_stopping
+        if stopping is not None and stopping.is_over:
+            return  # taken up at the very step that it was stopped at
         with closing(self._batches(first)) as turns:
             for number in range(first, self.total_steps + 1):
                 waiting = time.perf_counter()

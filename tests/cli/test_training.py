@@ -187,20 +187,82 @@ def test_a_loss_that_is_no_number_ends_in_2_with_the_step(folder, opgraph, tmp_p
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_ctrl_c_ends_at_a_step_and_keeps_everything(folder, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_at_a_step_and_the_run_can_go_on(folder, opgraph, tmp_path, number):
     target = tmp_path / "long"
-    command = [sys.executable, "-m", "opgraph", "trace", "net.txt", "--steps", "100000",
-               "--json", "-o", str(target)]  # fmt: skip
+    command = [sys.executable, "-m", "opgraph", "trace", "net.txt", "--steps", "500",
+               "--keyframe-every", "50", "--json", "-o", str(target)]  # fmt: skip
     child = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
-    wait_for(lambda: len(list((target / "steps").glob("part-*.parquet"))) >= 1, child)
-    child.send_signal(signal.SIGINT)
+    wait_for(lambda: any(target.glob("steps/part-*.parquet")), child)
+    child.send_signal(number)
     out, _ = child.communicate(timeout=120)
     summary = json.loads(out)
     assert child.returncode == 130
     assert summary["status"] == "interrupted"
-    parts = [pq.ParquetFile(path).read() for path in sorted(target.glob("steps/*.parquet"))]
-    steps = [step for part in parts for step in part.column("step").to_pylist()]
-    assert steps == list(range(1, summary["steps"] + 1))
+    last = summary["steps"]
+    assert steps_in(target) == list(range(1, last + 1))
+    assert (target / "keyframes" / f"step-{last:06d}.safetensors").exists()
+    code, out, _ = opgraph("trace", "--resume", target)
+    assert code == 0
+    assert "finished: 500 steps" in out
+    assert steps_in(target) == list(range(1, 501))
+    code, _, err = opgraph("trace", "--resume", target)
+    assert code == 2
+    assert err == f"error: {target}: the run is finished\n   ask for more steps to go on\n"
+
+
+def steps_in(run):
+    """The steps whose numbers are on disk, in the order of the files."""
+    parts = [pq.ParquetFile(path).read() for path in sorted(run.glob("steps/*.parquet"))]
+    return [step for part in parts for step in part.column("step").to_pylist()]
+
+
+def test_a_run_that_is_not_there_cannot_go_on(opgraph, tmp_path):
+    code, _, err = opgraph("trace", "--resume", tmp_path / "none")
+    assert code == 2
+    assert err == (
+        f"error: {tmp_path}/none/run.json: no run is recorded here\n"
+        "   opgraph trace FILE --data digits -o DIRECTORY records one\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_verify_says_that_measuring_changes_nothing(folder, opgraph):
+    code, out, _ = opgraph("verify", "traced", folder / "net.txt", "--steps", "3")
+    assert code == 0
+    rows = [line.split() for line in out.splitlines()]
+    for way in ("off", "norms", "default", "full", "tensors"):
+        assert [way, "yes"] in rows
+    # 6 weights, 2 moving statistics; a counter, and two slots for each weight
+    assert "21 variables of model and optimizer after 3 steps, each against the bare step" in out
+    code, out, _ = opgraph("verify", "traced", folder / "net.txt", "--steps", "2", "--json",
+                           "--accumulate", "2", "--optimizer", "momentum")  # fmt: skip
+    found = json.loads(out)
+    assert code == 0
+    assert found["equal"] is True
+    assert (found["steps"], found["jit"]) == (2, False)
+    assert {way["variables"] for way in found["ways"]} == {6 + 2 + 1 + 6}
+
+
+def test_verify_names_what_differs(folder, opgraph, monkeypatch):
+    """One weight is one bit away where everything is measured."""
+    from opgraph.runtime import verifying
+
+    state = verifying._state
+
+    def other(training, way, batches):
+        found = state(training, way, batches)
+        if way == "full":
+            kernel = found["model/fc/kernel"]
+            kernel.flat[0] = np.nextafter(kernel.flat[0], np.float32(9))
+        return found
+
+    monkeypatch.setattr(verifying, "_state", other)
+    code, out, _ = opgraph("verify", "traced", folder / "net.txt", "--steps", "1")
+    assert code == 1
+    (row,) = [line.split() for line in out.splitlines() if " NO " in line]
+    assert row[:3] == ["full", "NO", "model/fc/kernel"]
+    assert 0 < float(row[3]) < 1e-6
 
 
 def wait_for(condition, child, seconds=180):

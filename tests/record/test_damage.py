@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,6 @@ from opgraph.record import KINDS, open_run, write_best
 from opgraph.record.damage import find_damage
 from opgraph.record.keyframes import keyframe_path
 from opgraph.record.parts import part_path
-
-PROGRAM = Path(__file__).with_name("synthetic.py")
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> Any:
-    spec = importlib.util.spec_from_file_location("synthetic", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -30,16 +28,6 @@ needs_kill = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 needs_root = pytest.mark.skipif(
     sys.platform == "win32" or os.geteuid() != 0, reason="mounting needs root"
 )
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> Any:
-    spec = importlib.util.spec_from_file_location("synthetic", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Victims:
@@ -209,18 +197,6 @@ def test_kill_while_an_old_run_is_being_replaced(synthetic: Any, tmp_path: Path)
         assert find_damage(open_run(path)) == []
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 300 kB."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(path)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    yield path
-    subprocess.run(["umount", str(path)], check=True)
-
-
 @needs_root
 def test_full_disk_is_one_error_and_the_run_stays_readable(
     synthetic: Any, small_disk: Path, tmp_path: Path
@@ -288,18 +264,6 @@ def test_file_that_may_not_grow_is_one_error(synthetic: Any, tmp_path: Path) -> 
     run = open_run(tmp_path / "run")
     assert (run.info.status, run.last_step, run.keyframe_steps) == ("failed", 4, [])
     assert list((tmp_path / "run" / "keyframes").iterdir()) == []
-
-
-@pytest.fixture
-def read_only(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system that nobody may write to."""
-    path = tmp_path / "fixed"
-    path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(path)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    yield path
-    subprocess.run(["umount", str(path)], check=True)
 
 
 @needs_root

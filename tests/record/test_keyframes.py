@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import struct
 from pathlib import Path
@@ -17,7 +16,6 @@ from opgraph.errors import RunError
 from opgraph.record import Keyframe, open_run
 from opgraph.record.keyframes import keyframe_path, last_keyframe, read_keyframe, write_keyframe
 
-PROGRAM = Path(__file__).with_name("synthetic.py")
 ARRAYS = {
     "model/fc/kernel": np.arange(6, dtype=np.float32).reshape(2, 3).T,
     "model/#0001/seed_generator_state": np.array([2**32 - 1, 7], dtype=np.uint32),
@@ -28,16 +26,6 @@ ARRAYS = {
     "model/flag": np.array([True, False]),
     "model/empty": np.zeros((0, 3)),
 }
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> Any:
-    spec = importlib.util.spec_from_file_location("synthetic", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

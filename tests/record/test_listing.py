@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -17,18 +16,7 @@ from opgraph.record import open_run, read_best, write_best
 from opgraph.record.keyframes import keyframe_path
 from opgraph.record.listing import disk_size, drop_keyframes, list_runs, remove_run
 
-PROGRAM = Path(__file__).with_name("synthetic.py")
 OLD = Path(__file__).parent / "data" / "schema-1"
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> Any:
-    spec = importlib.util.spec_from_file_location("synthetic", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def make(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import platform
@@ -23,16 +22,6 @@ from opgraph.record import lock as lock_module
 from opgraph.record.lock import LOCK_FILE, RunLock, holder
 
 PROGRAM = Path(__file__).with_name("synthetic.py")
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> Any:
-    spec = importlib.util.spec_from_file_location("synthetic", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def start(path: Path) -> subprocess.Popen[str]:

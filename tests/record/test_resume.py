@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,6 @@ from opgraph.record.damage import find_damage
 from opgraph.record.keyframes import keyframe_path
 from opgraph.record.parts import part_path
 from opgraph.record.resume import first_difference
-
-PROGRAM = Path(__file__).with_name("synthetic.py")
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> Any:
-    spec = importlib.util.spec_from_file_location("synthetic", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -16,18 +15,7 @@ from opgraph.record import SCHEMA_VERSION, RunWriter, open_run
 from opgraph.record.damage import find_damage
 from opgraph.record.schema import dump_json, read_info
 
-PROGRAM = Path(__file__).with_name("synthetic.py")
 OLD = Path(__file__).parent / "data" / "schema-1"  # trained with opgraph before schema 2
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> Any:
-    spec = importlib.util.spec_from_file_location("synthetic", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_run_of_schema_1_opens_with_defaults_for_what_it_does_not_say() -> None:

@@ -7,7 +7,9 @@ from itertools import pairwise
 import pytest
 
 from opgraph.errors import RunError
-from opgraph.record.thinning import KEEP, KeyframePolicy
+from opgraph.record.thinning import KeyframePolicy
+
+KEEP = 32
 
 
 def kept_after(total: int, every: int, keep: int | None) -> list[list[int]]:
@@ -22,8 +24,8 @@ def kept_after(total: int, every: int, keep: int | None) -> list[list[int]]:
     return seen
 
 
-def test_default_keeps_what_the_default_interval_takes() -> None:
-    """A tenth of any training: eleven or so keyframes, none of which is given up."""
+def test_default_keeps_all_of_what_the_default_interval_takes() -> None:
+    """After each tenth of any training: eleven or so keyframes."""
     for total in (1, 7, 25, 300, 12_345):
         policy = KeyframePolicy()
         steps = [step for step in range(total + 1) if policy.is_due(step, total)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import threading
 import time
@@ -18,18 +17,6 @@ from opgraph import files
 from opgraph.errors import RunError, TraceError
 from opgraph.record import KINDS, check_free, open_run
 from opgraph.record.thinning import KeyframePolicy
-
-PROGRAM = Path(__file__).with_name("synthetic.py")
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> Any:
-    spec = importlib.util.spec_from_file_location("synthetic", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def writers() -> list[threading.Thread]:

@@ -13,6 +13,8 @@ import pytest
 from opgraph.analysis import analyze
 from opgraph.errors import Source
 from opgraph.graph import OpGraph
+from opgraph.record import KINDS, Keyframe, Record, find_damage, read_best
+from opgraph.record.resume import TIMES
 from opgraph.text import parse
 
 CLASSES = 4
@@ -260,6 +262,40 @@ def networks() -> Callable[[str], OpGraph]:
 def making() -> SimpleNamespace:
     """Batches and data sets for tests that train."""
     return SimpleNamespace(batch=batch, blobs=blobs, classes=CLASSES, objective=objective)
+
+
+@pytest.fixture(scope="session")
+def same_run() -> Callable[[Record, Record], None]:
+    """Asserts that two runs hold the same numbers, bit for bit."""
+    return assert_same_run
+
+
+def assert_same_run(found: Record, expected: Record) -> None:
+    """All numbers but times, all keyframes, the best state, and the test at the end."""
+    for kind in KINDS:
+        tables = [run.table(kind) for run in (found, expected)]
+        columns = [name for name in tables[1].column_names if name not in TIMES]
+        first, second = (table.select(columns).to_pandas() for table in tables)
+        assert first.equals(second), kind
+    assert found.keyframe_steps == expected.keyframe_steps
+    for step in expected.keyframe_steps:
+        assert_same_state(found.keyframe(step), expected.keyframe(step))
+    best, wanted = read_best(found.path), read_best(expected.path)
+    assert (best is None) == (wanted is None)
+    if best is not None and wanted is not None:
+        assert_same_state(best, wanted)
+    for name in ("steps", "test", "best_step"):
+        assert found.info.outcome.get(name) == expected.info.outcome.get(name)
+    assert find_damage(found) == []
+    assert [path for path in found.path.rglob("*") if path.name.startswith(".")] == []
+
+
+def assert_same_state(found: Keyframe, expected: Keyframe) -> None:
+    names = ("step", "cursor", "metrics", "state")
+    assert [getattr(found, n) for n in names] == [getattr(expected, n) for n in names]
+    assert list(found.arrays) == list(expected.arrays)
+    for name, array in expected.arrays.items():
+        assert found.arrays[name].tobytes() == array.tobytes(), name
 
 
 @pytest.fixture(scope="session")

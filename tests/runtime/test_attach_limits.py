@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -307,42 +308,82 @@ def test_an_error_in_a_callback_leaves_a_run_that_can_be_read(tmp_path):
         fit(model)
 
 
-def test_ctrl_c_ends_the_run_at_a_step_whose_state_is_kept(tmp_path):
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(0.01)
+
+
+ENDINGS = pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+
+
+@ENDINGS
+def test_a_signal_ends_the_run_at_a_step_whose_state_is_kept(tmp_path, number, raised):
     model = make()
     attached = attach(model, tmp_path / "run", keyframe_every=100)
-
-    def interrupt() -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.01)
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(model, epochs=3, callbacks=[At(6, interrupt)])
+    before = signal.getsignal(number)
+    with pytest.raises(raised) as caught:
+        fit(model, epochs=3, callbacks=[At(6, lambda: send(number))])
+    assert number != signal.SIGTERM or caught.value.code == 143
     run = attached.run
     assert run.config["status"] == "interrupted"
     assert run.steps["step"].to_pylist() == [1, 2, 3, 4, 5, 6]
     assert run.keyframes == [0, 6]
     kept = run.record.keyframe(6).arrays
     np.testing.assert_array_equal(kept["model/fc/kernel"], model.get_layer("fc").kernel.numpy())
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(number) is before
 
 
-def test_ctrl_c_within_a_step_waits_for_its_end(tmp_path):
-    model = make(run_eagerly=True)
-
-    def interrupt(x: Any) -> Any:
-        if model.optimizer.built and int(model.optimizer.iterations) == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.01)
-        return x
-
+def within_step(model: Any, count: int, act: Callable[[], None]) -> None:
+    """Do something in the middle of the step after so many."""
     layer = model.get_layer("fc")
     call = layer.call
-    object.__setattr__(layer, "call", lambda x, training=None: call(interrupt(x)))
+
+    def called(x: Any, training: Any = None) -> Any:
+        if model.optimizer.built and int(model.optimizer.iterations) == count:
+            act()
+        return call(x)
+
+    object.__setattr__(layer, "call", called)
+
+
+@ENDINGS
+def test_a_signal_within_a_step_waits_for_its_end(tmp_path, number, raised):
+    model = make(run_eagerly=True)
+    within_step(model, 2, lambda: send(number))
     attached = attach(model, tmp_path / "run")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(raised):
         fit(model)
     assert attached.run.steps["step"].to_pylist() == [1, 2, 3]
     assert attached.run.keyframes[-1] == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_handler_of_ones_own_is_called_at_the_end_of_the_step(tmp_path, number):
+    model = make(run_eagerly=True)
+    told = []
+    before = signal.signal(number, lambda *_: told.append(int(model.optimizer.iterations)))
+    try:
+        within_step(model, 2, lambda: send(number))
+        attached = attach(model, tmp_path / "run")
+        fit(model)
+    finally:
+        signal.signal(number, before)
+    assert told == [3]
+    assert attached.run.config["status"] == "finished"
+    assert len(attached.run.steps) > 3
+
+
+def test_a_signal_that_is_ignored_stays_so(tmp_path):
+    model = make()
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        attached = attach(model, tmp_path / "run")
+        fit(model, callbacks=[At(2, lambda: send(signal.SIGTERM))])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert attached.run.config["status"] == "finished"
 
 
 def test_batches_by_hand_are_recorded_until_the_model_is_detached(tmp_path):

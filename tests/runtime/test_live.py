@@ -264,6 +264,16 @@ def test_what_a_model_was_compiled_with_becomes_settings(arguments, settings):
         )
 
 
+def test_the_number_of_the_top_classes_is_kept():
+    model = sequential()
+    kinds = keras.metrics
+    metrics = [kinds.SparseTopKCategoricalAccuracy(k=3), kinds.TopKCategoricalAccuracy(k=2)]
+    model.compile("sgd", "mse", metrics=[*metrics, "sparse_top_k_categorical_accuracy", "auc"])
+    found = compiled_settings(model, graph_of(model))
+    assert sorted(found.settings["metrics"]) == [f"top_{k}_accuracy" for k in (2, 3, 5)]
+    assert found.left_out == ("auc",)
+
+
 def test_losses_of_several_outputs_belong_to_their_nodes():
     x = keras.Input((6,), name="x")
     a, b = L.Dense(3, name="a")(x), L.Dense(2, name="b")(x)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from opgraph.graph import Endpoint
 from opgraph.runtime.losses import LOSSES, read_loss
-from opgraph.runtime.metrics import METRICS
+from opgraph.runtime.metrics import METRICS, metric_named
 from opgraph.runtime.objective import Head
 
 pytestmark = pytest.mark.tf
@@ -165,6 +165,7 @@ METRIC_CASES: dict[str, tuple[Head, np.ndarray, np.ndarray, float]] = {
     "accuracy": (CLASS_HEAD, MANY_IDS, MANY, (MANY.argmax(1) == MANY_IDS).mean()),
     "categorical_accuracy": (CLASS_HEAD, MANY_IDS, MANY, (MANY.argmax(1) == MANY_IDS).mean()),
     "top_5_accuracy": (CLASS_HEAD, MANY_IDS, MANY, (MANY_IDS[:, None] == ORDER).any(1).mean()),
+    "top_1_accuracy": (CLASS_HEAD, MANY_IDS, MANY, (MANY.argmax(1) == MANY_IDS).mean()),
     "binary_accuracy": (FLAG_HEAD, FLAGS, SCORES, ((SCORES > 0) == FLAGS).mean()),
     "precision": (BINARY_HEAD, ONE_ID, ONE, (TOLD & THERE).sum() / TOLD.sum()),
     "recall": (BINARY_HEAD, ONE_ID, ONE, (TOLD & THERE).sum() / THERE.sum()),
@@ -181,10 +182,10 @@ METRIC_CASES: dict[str, tuple[Head, np.ndarray, np.ndarray, float]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [*METRICS, "top_1_accuracy"])
 def test_metric_is_its_formula_and_adds_up_over_batches(name: str) -> None:
     head, labels, output, wanted = METRIC_CASES[name]
-    metric = METRICS[name]
+    metric = metric_named(name)
     assert metric.fits(head)
     total = count = 0.0
     for part in (slice(0, 2), slice(2, 3), slice(3, None)):

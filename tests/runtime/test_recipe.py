@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from opgraph.errors import TraceError
+from opgraph.errors import OpgraphError, TraceError
 from opgraph.runtime.recipe import Recipe, Settings, defaults
 from opgraph.runtime.schedules import make_schedule
 
@@ -76,9 +76,13 @@ def test_number_of_updates(recipe: Recipe, per_epoch: int, steps: int) -> None:
     assert recipe.total_steps(per_epoch) == steps
 
 
-def test_keyframes_are_a_tenth_apart() -> None:
-    assert [Recipe().keyframe_interval(n) for n in (3, 10, 95)] == [1, 1, 10]
-    assert Recipe(keyframe_every=4).keyframe_interval(95) == 4
+def test_keyframes_are_a_tenth_apart_and_all_are_kept() -> None:
+    assert [Recipe().keyframes.interval(n) for n in (3, 10, 95)] == [1, 1, 10]
+    assert Recipe().keyframes.keep is None
+    chosen = Recipe(keyframe_every=4, keep_keyframes=9).keyframes
+    assert (chosen.interval(95), chosen.keep) == (4, 9)
+    with pytest.raises(OpgraphError, match=r"keyframes.keep: expected at least 2, received 1"):
+        Recipe(keep_keyframes=1)
 
 
 def test_recipe_makes_its_optimizer() -> None:

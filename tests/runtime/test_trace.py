@@ -142,6 +142,14 @@ def test_keyframes_hold_every_variable(run: Record, networks: Networks, data: Da
     assert run.keyframe(12).cursor == {"epoch": 1, "index": 5}
 
 
+def test_as_many_keyframes_are_kept_as_asked_for(
+    networks: Networks, data: Data, tmp_path: Path
+) -> None:
+    record = tiny_trace(tmp_path, networks, data, keyframe_every=2, keep_keyframes=3)
+    assert len(record.keyframe_steps) == 3
+    assert (record.keyframe_steps[0], record.keyframe_steps[-1]) == (0, 20)
+
+
 @pytest.mark.parametrize("start", [0, 6, 18])
 def test_steps_after_a_keyframe_are_the_same_bits_again(
     run: Record, networks: Networks, data: Data, start: int
