@@ -205,8 +205,7 @@ def restore(
     built = build(graph, seed=0, precision=record.info.config.get("precision"))
     arrays = record.keyframe("best" if ended.get("best") else step).arrays
     restore_state(built, arrays)
-    if ended.get("averaged"):
-        take_averages(built, arrays)
+    take_averages(built, arrays, ended.get("averages", {}))
     mark_objective(built, objective or objective_of_run(record.info))
     return built.model
 

@@ -17,7 +17,7 @@ from opgraph.errors import RunError
 from opgraph.record import Array
 from opgraph.runtime.builder import Built
 
-AVERAGE = "_average"
+AVERAGE = "average"  # as Keras calls the slot
 
 
 def state_arrays(built: Built, optimizer: Any | None = None) -> dict[str, Array]:
@@ -46,19 +46,30 @@ def restore_state(built: Built, arrays: Mapping[str, Array], optimizer: Any | No
         variable.assign(given[name])
 
 
-def take_averages(built: Built, arrays: Mapping[str, Array]) -> None:
-    """Give weights their moving averages, which the optimizer kept under their names.
+def averages_of(
+    built: Built, optimizer: Any, slots: Mapping[tuple[str, str], Any]
+) -> dict[str, str]:
+    """Under which name the state has the moving average of each weight; empty if none is kept.
+
+    Args:
+        built: the network.
+        optimizer: of the training.
+        slots: the optimizer's variables by weight and slot.
+    """
+    names = {id(v): name for name, v in named_variables(built, optimizer).items()}
+    return {weight: names[id(v)] for (weight, slot), v in slots.items() if slot == AVERAGE}
+
+
+def take_averages(built: Built, arrays: Mapping[str, Array], averages: Mapping[str, str]) -> None:
+    """Give weights their moving averages, which are kept under the names of `averages_of`.
 
     Raises:
         RunError: the averages are those of another model.
     """
-    weights = {v.path.replace("/", "_"): v for v in built.weight_names.values()}
-    for name, array in arrays.items():
-        if name.startswith("optimizer/") and name.endswith(AVERAGE):
-            weight = weights.get(_last(name).removesuffix(AVERAGE))
-            if weight is None:
-                raise RunError(f"the average {name!r} belongs to no weight of the model")
-            weight.assign(array)
+    for weight, name in averages.items():
+        if weight not in built.weight_names or name not in arrays:
+            raise RunError(f"there is no moving average {name!r} for {weight!r}")
+        built.weight_names[weight].assign(arrays[name])
 
 
 def named_variables(built: Built, optimizer: Any | None = None) -> dict[str, Any]:

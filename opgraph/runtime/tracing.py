@@ -43,6 +43,7 @@ from opgraph.runtime.environment import (
 from opgraph.runtime.evaluation import evaluate
 from opgraph.runtime.failures import explain
 from opgraph.runtime.recipe import Recipe, Settings, field_names
+from opgraph.runtime.state import averages_of
 from opgraph.runtime.training import (
     Measured,
     Training,
@@ -352,11 +353,12 @@ def _closing(training: Training, writer: RunWriter, done: int, finished: bool) -
     is_best = best is not None and stopping is not None and stopping.restore_best
     if best is not None and is_best:
         training.restore(best)
-    averaged = training.recipe.ema is not None
-    if averaged:
-        optimizer = training.step.core.optimizer
+    core, averages = training.step.core, dict[str, str]()
+    if training.recipe.ema is not None:
+        optimizer = core.optimizer
+        averages = averages_of(training.built, optimizer, core.slots)
         optimizer.finalize_variable_values(training.built.model.trainable_variables)
-    found["network"] = {"best": is_best, "averaged": averaged}
+    found["network"] = {"best": is_best, "averages": averages}
     if training.data.test.size:
         found["test"] = evaluate(training.built, training.data.test).as_dict()
     return found
