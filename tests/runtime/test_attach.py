@@ -259,6 +259,17 @@ def test_the_model_of_any_keyframe_can_be_had_again(tmp_path):
             np.testing.assert_allclose(own, wanted, rtol=1e-6, atol=1e-6)
 
 
+def test_the_model_of_the_run_has_the_averages_that_fit_leaves(tmp_path):
+    model = rows()
+    compiled(lambda: keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9))(model)
+    with attach(model, tmp_path / "run", measure="norms") as attached:
+        fit_on(ROWS)(model)
+    ended, raw = attached.run.model(), attached.run.model(6)
+    for found, wanted in zip(ended.variables, model.variables, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert not np.array_equal(raw.weights[0], ended.weights[0])
+
+
 def test_the_fingerprint_is_that_of_what_arrives(tmp_path):
     prints: list[list[str]] = []
     other = ROWS.copy()
