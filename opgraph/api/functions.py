@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from opgraph.api.extras import needed_runtime
 from opgraph.api.graph import Graph
@@ -146,13 +146,16 @@ def open_run(path: str | Path) -> Run:
     return Run(path)
 
 
-def evaluate(run: Any, data: Any = None, *, step: int | None = None) -> Evaluation:
+def evaluate(
+    run: Any, data: Any = None, *, step: int | Literal["best"] | None = None
+) -> Evaluation:
     """Test a recorded training on held-out data.
 
     Args:
         run: a `Run`, or the path of one.
         data: as for `trace`; the run's own data when left out.
-        step: the network as it was after this step; after the last one when left out.
+        step: the network as it was after this step, or at its best (`best`); the one that the run
+            ended with when left out.
 
     Returns:
         Loss, accuracy, accuracy for each class, and the confusion matrix.
@@ -169,13 +172,16 @@ def evaluate(run: Any, data: Any = None, *, step: int | None = None) -> Evaluati
     return cast("Evaluation", runtime.evaluate(run.model(step), found.test))
 
 
-def predict(run: Any, images: Sequence[str | Path], *, step: int | None = None) -> Prediction:
+def predict(
+    run: Any, images: Sequence[str | Path], *, step: int | Literal["best"] | None = None
+) -> Prediction:
     """Classify image files with a recorded training.
 
     Args:
         run: a `Run`, or the path of one.
         images: the files; each is enlarged and scaled as the training data were.
-        step: the network as it was after this step; after the last one when left out.
+        step: the network as it was after this step, or at its best (`best`); the one that the run
+            ended with when left out.
 
     Raises:
         DataError: an image cannot be read, or the run was not trained on images.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from opgraph.api.extras import needed_for
 
@@ -91,8 +91,12 @@ class Run:
         """Steps whose full state is kept."""
         return self.record.keyframe_steps
 
-    def model(self, step: int | None = None) -> Any:
-        """The trained Keras model as it was after a step; after the last one when left out.
+    def model(self, step: int | Literal["best"] | None = None) -> Any:
+        """The trained Keras model as it was after a step, or at its best (`"best"`).
+
+        When left out, the network that the run ended with and was tested: that of the last step, or
+        of the best one if that was restored, with moving averages of its weights if those were
+        kept.
 
         Raises:
             RunError: no keyframe was kept at this step.
@@ -101,13 +105,17 @@ class Run:
 
         return restore(self.path, self.graph.inner, step)
 
-    def evaluate(self, data: Any = None, *, step: int | None = None) -> Evaluation:
+    def evaluate(
+        self, data: Any = None, *, step: int | Literal["best"] | None = None
+    ) -> Evaluation:
         """Loss and accuracy on the test split; of the run's own data when left out."""
         from opgraph.api.functions import evaluate
 
         return evaluate(self, data, step=step)
 
-    def predict(self, images: Sequence[str | Path], *, step: int | None = None) -> Prediction:
+    def predict(
+        self, images: Sequence[str | Path], *, step: int | Literal["best"] | None = None
+    ) -> Prediction:
         """Classify image files, each enlarged and scaled as the training data were.
 
         Raises:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opgraph.cli.console import box, can_print, console, print_json
-from opgraph.cli.options import json_option
+from opgraph.cli.options import json_option, what_option
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -65,12 +65,7 @@ class SizeType(click.ParamType):
 
 @click.command(epilog="Example: opgraph curves runs/first --what grad_norm --node 'conv*' -o x.svg")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN2 ...]")
-@click.option(
-    "--what",
-    multiple=True,
-    metavar="QUANTITY",
-    help="What to show, such as loss or output.rms; may be given several times.",
-)
+@what_option("What to show, such as loss,val_loss or output.rms.")
 @click.option(
     "--node", default=None, metavar="GLOB", help="Nodes or weights, such as 'conv*' or '*/kernel'."
 )

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from opgraph.cli.console import console, print_json
-from opgraph.cli.options import json_option
+from opgraph.cli.options import json_option, step_option
 from opgraph.cli.quiet import without_startup_talk
 
 
 @click.command(epilog="Example: opgraph evaluate runs/demo --min-accuracy 0.95")
 @click.argument("run")
 @click.option("--data", default=None, help="Other data than the run's own; as for trace.")
-@click.option("--step", type=click.IntRange(0), default=None,
-              help="The network after this step; after the last by default.")  # fmt: skip
+@step_option
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), default=None,
               help="Exit with 1 if the accuracy is lower.")  # fmt: skip
 @json_option
 def command(
-    run: str, data: str | None, step: int | None, min_accuracy: float | None, as_json: bool
+    run: str, data: str | None, step: Any, min_accuracy: float | None, as_json: bool
 ) -> int:
     """Test a recorded training on the test split of its data: loss, accuracy, confusion matrix."""
     from opgraph.api import evaluate, open_run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from opgraph.cli.curves import StepsType
+from opgraph.cli.options import what_option
 
 WRITES = {
     "csv": "a folder with one file for each table",
@@ -23,12 +24,7 @@ WRITES = {
     help="; ".join(f"{name}: {what}" for name, what in WRITES.items()) + ".",
 )
 @click.option("-o", "--output", required=True, help="The file or folder to write.")
-@click.option(
-    "--what",
-    multiple=True,
-    metavar="QUANTITY",
-    help="Only this, such as loss or output.rms; may be given several times.",
-)
+@what_option("Only this, such as loss,val_loss or output.rms.")
 @click.option("--node", default=None, metavar="GLOB", help="Only these nodes, such as 'conv*'.")
 @click.option("--steps", type=StepsType(), help="csv, tensorboard: which steps, such as 100:200.")
 @click.option("--step", type=click.IntRange(1), help="netron, model-explorer: the step; the last.")

@@ -38,6 +38,39 @@ class ShapeType(click.ParamType):
         return dims
 
 
+class StepType(click.ParamType):
+    """A step, or `best`."""
+
+    name = "N|best"
+
+    def convert(  # noqa: D102
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        if value == "best" or isinstance(value, int):
+            return value
+        if not value.isdecimal():
+            self.fail(f"{value!r} is no step; write a number, or best", param, ctx)
+        return int(value)
+
+
+def step_option(command: Command) -> Command:
+    """The option `--step`."""
+    option = click.option("--step", type=StepType(),
+                          help="The network after this step, or at its best; the one that the run"
+                          " ended with by default.")  # fmt: skip
+    return option(command)
+
+
+def what_option(help: str) -> Callable[[Command], Command]:
+    """The option `--what`: names of quantities, by commas or given several times."""
+    return click.option("--what", multiple=True, metavar="QUANTITY,...", callback=_by_comma,
+                        help=help)  # fmt: skip
+
+
+def _by_comma(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> Any:
+    return tuple(word.strip() for text in given for word in text.split(",") if word.strip())
+
+
 def graph_options(command: Command) -> Command:
     """The graph to read and what overrides it: FILE, --set, --input-shape, --classes."""
     options = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opgraph.cli.console import console, print_json
-from opgraph.cli.options import json_option
+from opgraph.cli.options import json_option, step_option
 from opgraph.cli.quiet import without_startup_talk
 
 if TYPE_CHECKING:
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: opgraph predict runs/demo digit.png --top 3")
 @click.argument("run")
 @click.argument("images", nargs=-1, required=True)
-@click.option("--step", type=click.IntRange(0), default=None,
-              help="The network after this step; after the last by default.")  # fmt: skip
+@step_option
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True,
               help="How many classes to show for each image.")  # fmt: skip
 @json_option
-def command(run: str, images: tuple[str, ...], step: int | None, top: int, as_json: bool) -> int:
+def command(run: str, images: tuple[str, ...], step: Any, top: int, as_json: bool) -> int:
     """Classify images with a recorded training.
 
     Each image is made grey or colour, enlarged and scaled as the training data were.

@@ -15,19 +15,19 @@ LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 def without_startup_talk() -> None:
     """Import TensorFlow, if it is there, and keep its greetings from the terminal.
 
-    Does nothing where the user asked to see them by setting TF_CPP_MIN_LOG_LEVEL. If the import
+    Does nothing where the user asks to see them by TF_CPP_MIN_LOG_LEVEL=0 (or 1). If the import
     fails, all that was written is shown; that TensorFlow is missing is said by whoever needs it.
     """
-    if LEVEL in os.environ:
+    given = os.environ.get(LEVEL)
+    if given in ("0", "1"):
         return
-    os.environ[LEVEL] = "3"
+    os.environ[LEVEL] = given or "3"
     try:
         with contextlib.suppress(ModuleNotFoundError), _kept_back():
             importlib.import_module("opgraph.runtime.builder")
     finally:
-        del os.environ[
-            LEVEL
-        ]  # TensorFlow has read it; processes that are started decide themselves
+        if given is None:  # TensorFlow has read it; processes that are started decide themselves
+            del os.environ[LEVEL]
 
 
 @contextlib.contextmanager

@@ -144,6 +144,7 @@ def _written(run: Run) -> RenderableType:
     table = _table(f"written to {run.path}", "size", "what")
     known = {
         "run.json": "configuration, versions, seeds, command",
+        "run.toml": "the settings; opgraph trace --config makes it again",
         "graph.json": "the graph, completed",
         "graph.svg": "its picture",
         "steps": "loss, accuracy, learning rate, times",
@@ -154,6 +155,7 @@ def _written(run: Run) -> RenderableType:
         "bn": "batch and moving statistics",
         "dropout": "what each dropout kept",
         "keyframes": f"the full state at {len(run.keyframes)} steps",
+        "best": "the full state at the best step",
     }
     for name, what in known.items():
         if size := _size(run.path / name):
@@ -165,6 +167,7 @@ def _next_commands(run: Run) -> RenderableType:
     graph = run.path / "graph.json"
     lines = [
         "next:",
+        f"  opgraph curves {run.path}",
         f"  opgraph evaluate {run.path}",
         f"  opgraph draw {graph} -o network.svg --theme dark",
         f"  opgraph convert {graph} model.py",

@@ -33,6 +33,8 @@ Examples:
 def command(as_json: bool, dry_run: bool, **given: Any) -> int:
     """Train a graph and measure every node at every step.
 
+    FILE is an edge list, or a model that opgraph reads: .keras, .json.
+
     Writes a run directory: the statistics of each step as Parquet tables, the full state every so
     often, and the picture of the graph. Ctrl-C ends at the next step; what was measured stays.
     """

@@ -72,6 +72,7 @@ class Sections(click.Command):
             rows = [record for name in options if (record := records.pop(name, None))]
             with formatter.section(title):
                 formatter.write_dl(rows)
+        records.pop("file", None)  # stands in the text above
         rest = [record for record in records.values() if record]
         with formatter.section("Other"):
             formatter.write_dl(rest)

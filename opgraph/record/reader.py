@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute
 
 from opgraph.errors import RunError, suggest
 from opgraph.graph import matching
+from opgraph.record.best import read_best
 from opgraph.record.keyframes import Keyframe, keyframe_steps, read_keyframe
 from opgraph.record.parts import (
     Manifest,
@@ -137,16 +138,25 @@ class Record:
         """The steps whose full state is stored; step 0 is the state before the first update."""
         return keyframe_steps(self.path)
 
-    def keyframe(self, step: int | None = None) -> Keyframe:
-        """The state after a step; the last one stored when left out.
+    def keyframe(self, step: int | Literal["best"] | None = None) -> Keyframe:
+        """The state after a step, or the best one; the last one stored when left out.
 
         Raises:
             RunError: there is none of that step; the message lists those that have one.
         """
+        if step == "best":
+            return self._best()
         known = self.keyframe_steps
         if step is None and not known:
             raise RunError("the run has no keyframe", where=str(self.path))
         return read_keyframe(self.path, known[-1] if step is None else step)
+
+    def _best(self) -> Keyframe:
+        found = read_best(self.path)
+        if found is None:
+            hint = "--keep-best val_loss keeps one"
+            raise RunError("no best state was kept", where=str(self.path), hint=hint)
+        return found
 
     def manifest(self, number: int) -> Manifest | None:
         """What the steps part of a number says of its siblings; None in runs of schema 1.

@@ -257,10 +257,25 @@ def make_controllers(
         None if early_stopping is None else _early_stopping(early_stopping),
         None if keep_best is None else BestKeeper(Best(keep_best)),
     )
+    _check_best(found)
     watches = any(monitor.startswith("val_") for monitor in found.monitors)
     if found.validation is None and watches:
         return Controllers(Validation(), found.plateau, found.early_stopping, found.keeper)
     return found
+
+
+def _check_best(found: Controllers) -> None:
+    """One state is kept as the best, so one figure says which."""
+    stopping, keeper = found.early_stopping, found.keeper
+    if stopping is None or keeper is None or not stopping.restore_best:
+        return
+    if stopping.best.monitor != keeper.best.monitor:
+        raise TraceError(
+            f"the best state goes by one figure, not by {keeper.best.monitor!r} here and"
+            f" {stopping.best.monitor!r} in early_stopping(restore_best=true)",
+            where="keep_best",
+            hint="leave keep_best out, or watch the same figure",
+        )
 
 
 def figure(figures: Mapping[str, float], monitor: str, where: str) -> float:

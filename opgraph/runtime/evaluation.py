@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +22,7 @@ from opgraph.runtime.data import Split, in_order
 from opgraph.runtime.environment import prepare_grappler
 from opgraph.runtime.heads import Head, Objective, read_objective
 from opgraph.runtime.objective import choose_objective
-from opgraph.runtime.state import restore_state
+from opgraph.runtime.state import restore_state, take_averages
 
 BATCH_SIZE = 128
 OBJECTIVE_ATTRIBUTE = "opgraph_objective"
@@ -181,22 +181,31 @@ def predict(network: Any, inputs: Sequence[Array], *, batch_size: int = BATCH_SI
 
 
 def restore(
-    run: str | Path, graph: OpGraph, step: int | None = None, objective: Objective | None = None
+    run: str | Path,
+    graph: OpGraph,
+    step: int | Literal["best"] | None = None,
+    objective: Objective | None = None,
 ) -> Any:
     """The Keras model as it was after a step of a run.
 
     Args:
         run: the run directory.
         graph: the graph that stands in it.
-        step: a step that has a keyframe; the last one when left out.
+        step: a step that has a keyframe, or `best`. When left out, the network that the run ended
+            with and was tested: that of the last step, or of the best one if that was restored,
+            with the moving averages of the weights if those were kept.
         objective: what it was trained for; what suits the graph when left out.
 
     Raises:
-        RunError: the step has no keyframe (the message lists those that have), or it does not fit.
+        RunError: the step has no keyframe (the message lists those that have), no best state was
+            kept, or it does not fit.
     """
     record = open_run(run)
+    ended = record.info.outcome.get("network", {}) if step is None else {}
     built = build(graph, seed=0, precision=record.info.config.get("precision"))
-    restore_state(built, record.keyframe(step).arrays)
+    arrays = record.keyframe("best" if ended.get("best") else step).arrays
+    restore_state(built, arrays)
+    take_averages(built, arrays, ended.get("averages", {}))
     mark_objective(built, objective or objective_of_run(record.info))
     return built.model
 

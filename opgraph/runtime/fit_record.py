@@ -33,7 +33,7 @@ from opgraph.runtime.environment import (
     thread_settings,
 )
 from opgraph.runtime.fit_step import FitStep, Taken
-from opgraph.runtime.state import named_variables
+from opgraph.runtime.state import averages_of, named_variables
 
 Statistics = Literal["auto", "kernel", "tensorflow"]
 NOT_REPLAYABLE = "its batches came from model.fit, which keeps no data"
@@ -134,6 +134,8 @@ class FitRecord:
         if self._writer is None:
             return
         writer, self._writer = self._writer, None
+        if status == "finished":
+            outcome |= self._averages()
         try:
             if self._state_of != self.step and status != "failed":
                 self.keep_state_now(writer)
@@ -141,6 +143,12 @@ class FitRecord:
         finally:
             seconds = round(self._seconds, 3)
             writer.end(writer.info.ended(status, steps=self.step, seconds=seconds, **outcome))
+
+    def _averages(self) -> dict[str, Any]:
+        """Where the moving averages are that `fit` gives the weights at its end, if it does."""
+        core = self._fit_step.core
+        averages = averages_of(core.built, core.optimizer, core.slots)
+        return {"network": {"best": False, "averages": averages}} if averages else {}
 
     def keep_state_now(self, writer: RunWriter) -> None:
         """Keep the last state, also where its row is written already."""

@@ -88,7 +88,9 @@ class _Planner:
     relus: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
     def note(self, tensors: Mapping[Site, Tensor]) -> None:
-        known = {tensor.ref(): site for site, tensor in reversed(tensors.items())}
+        known: dict[Any, Site] = {}
+        for site, tensor in tensors.items():
+            known.setdefault(tensor.ref(), site)
         for site, tensor in tensors.items():
             same = same_numbers(tensor, known.keys())
             owner = known[tensor.ref() if same is None else same.ref()]

@@ -6,10 +6,12 @@ Owns what counts as a site; must not know how anything is reduced.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 
+from opgraph.errors import TraceError, suggest
+from opgraph.graph import matching
 from opgraph.record import STEPS, Measure, Site
 from opgraph.runtime.core import BatchTensors, Core
 
@@ -19,11 +21,23 @@ def make_sites(core: Core, batch: BatchTensors, measure: Measure) -> tuple[Site,
 
     The gradient at an input is not one of them: no update depends on it, and it costs one more
     convolution a step. It is there among the full tensors of a step.
+
+    Raises:
+        TraceError: a glob of the user's matches no node and no weight.
     """
     if measure.preset == "off" and not measure.schedules:
         return (STEPS,)
     found = (*_outputs(core, batch), *_weights(core, batch), *_layers(core, batch))
+    _refuse_unknown(measure.sites or "", found)
     return (STEPS, *(site for site in found if measure.covers(*site_names(site))))
+
+
+def _refuse_unknown(globs: str, sites: Iterable[Site]) -> None:
+    names = list(dict.fromkeys(name for site in sites for name in site_names(site)))
+    for glob in (part.strip() for part in globs.split(",") if part.strip()):
+        if not matching(glob, names):
+            hint = suggest(glob.strip("*?"), names)
+            raise TraceError(f"no node or weight is called {glob!r}", where="sites", hint=hint)
 
 
 def site_names(site: Site) -> tuple[str, ...]:

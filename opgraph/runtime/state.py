@@ -7,6 +7,7 @@ are kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 from opgraph.errors import RunError
 from opgraph.record import Array
 from opgraph.runtime.builder import Built
+
+AVERAGE = "average"  # as Keras calls the slot
 
 
 def state_arrays(built: Built, optimizer: Any | None = None) -> dict[str, Array]:
@@ -43,6 +46,32 @@ def restore_state(built: Built, arrays: Mapping[str, Array], optimizer: Any | No
         variable.assign(given[name])
 
 
+def averages_of(
+    built: Built, optimizer: Any, slots: Mapping[tuple[str, str], Any]
+) -> dict[str, str]:
+    """Under which name the state has the moving average of each weight; empty if none is kept.
+
+    Args:
+        built: the network.
+        optimizer: of the training.
+        slots: the optimizer's variables by weight and slot.
+    """
+    names = {id(v): name for name, v in named_variables(built, optimizer).items()}
+    return {weight: names[id(v)] for (weight, slot), v in slots.items() if slot == AVERAGE}
+
+
+def take_averages(built: Built, arrays: Mapping[str, Array], averages: Mapping[str, str]) -> None:
+    """Give weights their moving averages, which are kept under the names of `averages_of`.
+
+    Raises:
+        RunError: the averages are those of another model.
+    """
+    for weight, name in averages.items():
+        if weight not in built.weight_names or name not in arrays:
+            raise RunError(f"there is no moving average {name!r} for {weight!r}")
+        built.weight_names[weight].assign(arrays[name])
+
+
 def named_variables(built: Built, optimizer: Any | None = None) -> dict[str, Any]:
     """All variables of model and optimizer; weights under the user's own node names.
 
@@ -59,4 +88,6 @@ def named_variables(built: Built, optimizer: Any | None = None) -> dict[str, Any
 
 
 def _last(path: str) -> str:
-    return path.rsplit("/", 1)[-1]
+    """The name of a variable; one that Keras made up counts those of the process, so it is cut."""
+    name = path.rsplit("/", 1)[-1]
+    return re.sub(r"^variable_\d+$", "variable", name)

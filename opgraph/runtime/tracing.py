@@ -43,6 +43,7 @@ from opgraph.runtime.environment import (
 from opgraph.runtime.evaluation import evaluate
 from opgraph.runtime.failures import explain
 from opgraph.runtime.recipe import Recipe, Settings, field_names
+from opgraph.runtime.state import averages_of
 from opgraph.runtime.training import (
     Measured,
     Training,
@@ -250,9 +251,23 @@ def _tell(notify: Callable[[str], object] | None, training: Training, writer: Ru
     notice = training.step.reductions.notice
     started = None if training.started is None else training.started.summary
     frozen = f"frozen: {', '.join(training.frozen)}" if training.frozen else None
-    for line in (notice, started, frozen, *writer.notices):
+    for line in (notice, started, frozen, _apart(training), *writer.notices):
         if line:
             notify(line)
+
+
+def _apart(training: Training) -> str | None:
+    """Where taking a batch in parts gives another update than the whole batch would."""
+    parts, kind = training.recipe.accumulate, keras.layers.BatchNormalization
+    layers = training.built.layers.items()
+    nodes = [name for name, layer in layers if isinstance(layer, kind) and layer.trainable]
+    if parts == 1 or not nodes:
+        return None
+    named = ", ".join(nodes[:5]) + (f" and {len(nodes) - 5} more" if nodes[5:] else "")
+    return (
+        f"each of {parts} parts of a batch is normalised by itself at {named}: not the update of"
+        " the whole batch"
+    )
 
 
 def _record(training: Training, writer: RunWriter, progress: Progress | None) -> None:
@@ -338,11 +353,15 @@ def _closing(training: Training, writer: RunWriter, done: int, finished: bool) -
     if best is not None:
         found["best_step"] = best.step
     stopping = training.controllers.early_stopping
-    if best is not None and stopping is not None and stopping.restore_best:
+    is_best = best is not None and stopping is not None and stopping.restore_best
+    if best is not None and is_best:
         training.restore(best)
+    core, averages = training.step.core, dict[str, str]()
     if training.recipe.ema is not None:
-        optimizer = training.step.core.optimizer
+        optimizer = core.optimizer
+        averages = averages_of(training.built, optimizer, core.slots)
         optimizer.finalize_variable_values(training.built.model.trainable_variables)
+    found["network"] = {"best": is_best, "averages": averages}
     if training.data.test.size:
         found["test"] = evaluate(training.built, training.data.test).as_dict()
     return found

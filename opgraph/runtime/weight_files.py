@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import h5py
 import ml_dtypes
@@ -66,7 +66,7 @@ def open_weights(source: str) -> Generator[list[Stored]]:
     """All arrays of a file or run; they can be read while it is open.
 
     Args:
-        source: a file, or a run directory, with `@step` behind it if wanted.
+        source: a file, or a run directory, with `@step` or `@best` behind it if wanted.
 
     Raises:
         TraceError: there is no such file, or it is of no known kind, damaged or unsafe.
@@ -95,19 +95,21 @@ def _damaged(path: Path, error: Exception) -> TraceError:
     return TraceError(f"{path.name!r} is damaged: {' '.join(str(error).split())}", where=SECTION)
 
 
-def split_step(source: str) -> tuple[Path, int | None]:
+def split_step(source: str) -> tuple[Path, int | Literal["best"] | None]:
     """The path, and the step that stands behind an `@`.
 
-    >>> split_step("runs/first@200")[1], split_step("net.keras")[1]
-    (200, None)
+    >>> [split_step(f"net{end}")[1] for end in ("@200", "@best", ".keras")]
+    [200, 'best', None]
     """
     path, at, step = source.rpartition("@")
-    if at and step.isdecimal() and not Path(source).exists():
-        return Path(path), int(step)
-    return Path(source), None
+    if not at or Path(source).exists():
+        return Path(source), None
+    if step == "best":
+        return Path(path), "best"
+    return (Path(path), int(step)) if step.isdecimal() else (Path(source), None)
 
 
-def _of_run(path: Path, step: int | None) -> list[Stored]:
+def _of_run(path: Path, step: int | Literal["best"] | None) -> list[Stored]:
     return _named(open_run(path).keyframe(step).arrays)
 
 

@@ -81,7 +81,7 @@ def test_the_list(opgraph, run):
 def test_pictures(opgraph, run, tmp_path, suffix):
     target = tmp_path / f"x.{suffix}"
     code, out, err = opgraph(
-        "curves", run, "--what", "loss", "--what", "output.rms", "-o", target, "--theme", "dark",
+        "curves", run, "--what", "loss, output.rms", "-o", target, "--theme", "dark",
         "--size", "640x480", "--smooth", "3", "--log", "on")  # fmt: skip
     assert (code, out) == (0, "")
     assert err == f"wrote {target} (5 curves)\n"

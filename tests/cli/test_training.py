@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import load_file
 
 pytestmark = pytest.mark.tf
 
@@ -31,7 +32,10 @@ def traced(folder):
     """A short training as a process of its own."""
     command = [sys.executable, "-m", "opgraph", "trace", "net.txt", "--steps", "40", "--lr", "0.01",
                "--set", "conv.filters=6", "-o", "run"]  # fmt: skip
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}  # some set it, and TensorFlow still talks
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, env=quiet
+    )
     assert result.returncode == 0, result.stderr
     return result
 
@@ -39,7 +43,7 @@ def traced(folder):
 def test_the_summary_names_accuracy_files_and_next_commands(traced):
     assert "finished: 40 steps in" in traced.stdout
     assert "test accuracy 0." in traced.stdout
-    for name in ("run.json", "graph.svg", "weight", "keyframes"):
+    for name in ("run.json", "run.toml", "graph.svg", "weight", "keyframes"):
         assert name in traced.stdout
     assert "opgraph evaluate run" in traced.stdout
 
@@ -61,6 +65,57 @@ def test_the_run_says_how_to_make_it_again(traced, folder):
     assert "conv.filters=6" in config["command"]
 
 
+def same_run(one, other):
+    """Whether two runs hold the same bits, but for clocks."""
+    tables = [{p.relative_to(run).as_posix() for p in run.glob("*/*.parquet")}
+              for run in (one, other)]  # fmt: skip
+    assert tables[0] == tables[1]
+    for name in tables[0]:
+        rows = [pq.ParquetFile(run / name).read().to_pylist() for run in (one, other)]
+        for row in (row for table in rows for row in table):
+            for clock in ("step_time", "input_time", "time"):
+                row.pop(clock, None)
+        assert repr(rows[0]) == repr(rows[1]), name
+    frames = [sorted(run.glob("keyframes/*.safetensors")) for run in (one, other)]
+    assert len(frames[0]) == len(frames[1]) > 1
+    for before, after in zip(*frames, strict=True):
+        arrays = load_file(before), load_file(after)
+        assert {n: x.tobytes() for n, x in arrays[0].items()} == {
+            n: x.tobytes() for n, x in arrays[1].items()
+        }
+
+
+RICH = (
+    *("--epochs", "1", "--batch-size", "100", "--accumulate", "2", "--seed", "5"),
+    *("--optimizer", "adamw(weight_decay=1e-3)", "--schedule", "cosine(warmup=3)", "--lr", "0.01"),
+    *("--clip-global-norm", "1", "--ema", "0.9", "--class-weights", "balanced"),
+    *("--label-smoothing", "0.1", "--metrics", "accuracy,top_5_accuracy", "--augment", "shift=1"),
+    *("--freeze", "bn", "--validate-every", "5", "--keep-best", "val_loss"),
+    *("--early-stopping", "patience=9, monitor=val_loss", "--precision", "mixed_float16"),
+    *("--set", "conv.kernel_initializer=he_normal", "--set", "fc.kernel_regularizer=l2"),
+    *("--measure", "full", "--measure", "*.histogram:every=4", "--sites", "conv, fc*"),
+    *("--keyframe-every", "4"),
+)
+
+
+@pytest.mark.parametrize("options", [(), pytest.param(RICH, marks=pytest.mark.slow)])
+def test_settings_and_command_of_a_run_make_it_again(
+    traced, folder, opgraph, monkeypatch, tmp_path, options
+):
+    monkeypatch.chdir(folder)
+    first = folder / "run"
+    if options:
+        first = tmp_path / "rich"
+        assert opgraph("trace", "net.txt", "--weights", "run@20", *options, "-o", first)[0] == 0
+    config = json.loads((first / "run.json").read_text(encoding="utf-8"))
+    words = config["command"][1:] if not options else None
+    assert opgraph("trace", "--config", first / "run.toml", "-o", tmp_path / "by_config")[0] == 0
+    same_run(first, tmp_path / "by_config")
+    if words is not None:
+        assert opgraph(*words, "-o", tmp_path / "by_command")[0] == 0
+        same_run(first, tmp_path / "by_command")
+
+
 def test_overrides_reach_the_model(traced, folder):
     shapes = {
         (row["node"], row["weight"]): row["shape"]
@@ -79,6 +134,17 @@ def test_evaluate_prints_accuracy_and_obeys_the_bar(traced, folder, opgraph):
     code, out, _ = opgraph("evaluate", folder / "run", "--min-accuracy", "1")
     assert code == 1
     assert f"accuracy {result['accuracy']:.4f}" in out
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [("best", "no best state was kept"), ("last", "'last' is no step; write a number, or best")],
+)
+def test_a_step_that_there_is_not(traced, folder, opgraph, step, message):
+    code, _, err = opgraph("evaluate", folder / "run", "--step", step)
+    assert code == 2
+    assert message in err
+    assert opgraph("evaluate", folder / "run", "--step", "0")[0] == 0
 
 
 def test_predict_classifies_an_image(traced, folder, opgraph):

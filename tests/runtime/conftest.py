@@ -70,6 +70,21 @@ NETWORKS = {
         scale: Multiply
         add: Add
     """,
+    # a block of convolutions beside its own input, with a convolution in the short cut
+    "residual": """
+        x: Input(shape=(8, 8, 3))
+        x -> c1 -> n1 -> r1 -> c2 -> n2
+        x -> short
+        n2, short -> add -> r2 -> gap -> logits -> softmax
+        c1: Conv2D(filters=6, strides=2)
+        c2: Conv2D(filters=6)
+        short: Conv2D(filters=6, kernel_size=1, strides=2)
+        n1: BatchNormalization(momentum=0.9)
+        n2: BatchNormalization(momentum=0.9)
+        r1: ReLU
+        r2: ReLU
+        gap: GlobalAveragePooling2D
+    """,
     # sparse gradients, an integer input, a loop
     "lstm": """
         tokens: Input(shape=(7,), dtype=int32)
@@ -120,6 +135,37 @@ NETWORKS = {
         d: Dense(units=6, activation=relu)
         out: Dense(units=1, activation=sigmoid)
     """,
+    # two inputs and two outputs that are trained, one on classes, one on numbers
+    "heads": """
+        a: Input(shape=(5,))
+        b: Input(shape=(3,))
+        a -> ea -> na
+        na, b -> cat -> r -> drop
+        drop -> kind -> chances
+        drop -> price
+        ea: Dense(units=6, kernel_regularizer=l2)
+        na: BatchNormalization(momentum=0.9)
+        cat: Concatenate
+        r: ReLU
+        drop: Dropout(rate=0.2)
+        kind: Dense(units=4)
+        chances: Softmax
+        price: Dense(units=2)
+    """,
+    # every kind of dropout that draws a mask, two of them behind zeros; one layer called twice
+    "dropouts": """
+        x: Input(shape=(6, 4))
+        x -> r1 -> plain -> r2 -> spatial -> alpha -> gap -> d -> once -> twice -> logits
+        plain: Dropout(rate=0.4)
+        spatial: SpatialDropout1D(rate=0.3)
+        alpha: AlphaDropout(rate=0.2)
+        once: Dropout(rate=0.5)
+        twice = once
+        r1: ReLU
+        r2: ReLU
+        gap: GlobalAveragePooling1D
+        d: Dense(units=30)
+    """,
     # a branch that the loss does not depend on, and a regulariser
     "lost": """
         x: Input(shape=(5,))
@@ -147,6 +193,14 @@ NETWORKS = {
     """,
 }
 
+# What networks with several outputs are trained for.
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "heads": {
+        "losses": {"chances": "sparse_categorical_crossentropy", "price": "mse"},
+        "loss_weights": {"price": 0.25},
+    },
+}
+
 
 @cache
 def network(name: str) -> OpGraph:
@@ -166,7 +220,18 @@ def batch(built: Any, size: int, seed: int) -> tuple[list[np.ndarray], tuple[np.
         for x in built.model.inputs
     ]
     classes = max(2, built.model.outputs[0].shape[-1])
-    return inputs, (random.integers(0, classes, size).astype(np.int32),)
+    labels = random.integers(0, classes, size).astype(np.int32)
+    if built.graph.name not in OBJECTIVES:
+        return inputs, (labels,)
+    numbers = random.normal(size=(size, built.model.outputs[1].shape[-1]))
+    return inputs, (labels, numbers.astype(np.float32))
+
+
+def objective(built: Any) -> Any:
+    """What a network is trained for."""
+    from opgraph.runtime.objective import choose_objective
+
+    return choose_objective(built.graph, **OBJECTIVES.get(built.graph.name, {}))
 
 
 def blobs(size: int, seed: int = 0, width: int = 4) -> Any:
@@ -196,7 +261,7 @@ def networks() -> Callable[[str], OpGraph]:
 @pytest.fixture(scope="session")
 def making() -> SimpleNamespace:
     """Batches and data sets for tests that train."""
-    return SimpleNamespace(batch=batch, blobs=blobs, classes=CLASSES)
+    return SimpleNamespace(batch=batch, blobs=blobs, classes=CLASSES, objective=objective)
 
 
 @pytest.fixture(scope="session")
@@ -273,6 +338,7 @@ def _stepped(
     step = Step(
         built,
         chosen,
+        objective=objective(built),
         measure=parse_measure(measure if mode in ("bare", "tensors") else mode),
         statistics=reductions(statistics),
         programs=Programs(jit, parts),

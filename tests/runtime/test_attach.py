@@ -14,6 +14,7 @@ pytestmark = pytest.mark.tf
 from opgraph.api.attaching import attach  # noqa: E402
 from opgraph.runtime.environment import prepare_grappler  # noqa: E402
 
+slow = pytest.mark.slow
 L = keras.layers
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.normal(size=(44, 10, 10, 3)).astype("float32")
@@ -132,27 +133,27 @@ PAIR = ((ROWS[:, :3], ROWS[:, 3:]), (CLASSES, ROWS[:, :2]))
 TWO_LOSSES = {"loss": {"first": cross_entropy(), "second": "mse"}, "metrics": None}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "compile_", "fit"),
     [
         pytest.param(cnn, compiled(SGD), fit_on(IMAGES), id="cnn-sgd"),
         pytest.param(cnn, compiled(ADAM), fit_on(IMAGES, class_weight={0: 2.0, 1: 1, 2: 1, 3: 0.5}),
-                     id="cnn-adam-class-weight"),
-        pytest.param(lstm, compiled(SGD), fit_on(TOKENS), id="lstm-sgd"),
+                     id="cnn-adam-class-weight", marks=slow),
+        pytest.param(lstm, compiled(SGD), fit_on(TOKENS), id="lstm-sgd", marks=slow),
         pytest.param(lstm, compiled(lambda: keras.optimizers.SGD(0.9, global_clipnorm=0.01)),
-                     fit_on(TOKENS, epochs=2), id="lstm-clipped"),
-        pytest.param(lstm, compiled(ADAM), fit_on(TOKENS), id="lstm-adam"),
-        pytest.param(nested, compiled(ADAM, **TWO_LOSSES), fit_on(*PAIR), id="nested"),
-        pytest.param(handing_on, compiled(SGD), fit_on(ROWS), id="handing-on"),
-        pytest.param(half, compiled(ADAM), fit_on(ROWS), id="mixed_float16"),
+                     fit_on(TOKENS, epochs=2), id="lstm-clipped", marks=slow),
+        pytest.param(lstm, compiled(ADAM), fit_on(TOKENS), id="lstm-adam", marks=slow),
+        pytest.param(nested, compiled(ADAM, **TWO_LOSSES), fit_on(*PAIR), id="nested", marks=slow),
+        pytest.param(handing_on, compiled(SGD), fit_on(ROWS), id="handing-on", marks=slow),
+        pytest.param(half, compiled(ADAM), fit_on(ROWS), id="mixed_float16", marks=slow),
         pytest.param(rows, compiled(lambda: keras.optimizers.Adam(gradient_accumulation_steps=2)),
-                     fit_on(ROWS, sample_weight=np.linspace(0, 2, 44)), id="accumulation"),
+                     fit_on(ROWS, sample_weight=np.linspace(0, 2, 44)), id="accumulation",
+                     marks=slow),
         pytest.param(rows, compiled(lambda: keras.optimizers.SGD(0.1, loss_scale_factor=8.0)),
-                     fit_on(ROWS), id="loss-scale-factor"),
+                     fit_on(ROWS), id="loss-scale-factor", marks=slow),
         pytest.param(rows, compiled(lambda: keras.optimizers.AdamW(use_ema=True)), fit_on(ROWS),
-                     id="ema"),
-        pytest.param(rows, compiled(SGD, run_eagerly=True), fit_on(ROWS), id="eager"),
+                     id="ema", marks=slow),
+        pytest.param(rows, compiled(SGD, run_eagerly=True), fit_on(ROWS), id="eager", marks=slow),
     ],
 )  # fmt: skip
 def test_the_training_is_that_of_plain_fit_bit_for_bit(make, compile_, fit, tmp_path):
@@ -256,6 +257,17 @@ def test_the_model_of_any_keyframe_can_be_had_again(tmp_path):
         found = built.model.predict(list(PAIR[0]), verbose=0)
         for own, wanted in zip(found, expected, strict=True):
             np.testing.assert_allclose(own, wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_the_model_of_the_run_has_the_averages_that_fit_leaves(tmp_path):
+    model = rows()
+    compiled(lambda: keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9))(model)
+    with attach(model, tmp_path / "run", measure="norms") as attached:
+        fit_on(ROWS)(model)
+    ended, raw = attached.run.model(), attached.run.model(6)
+    for found, wanted in zip(ended.variables, model.variables, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert not np.array_equal(raw.weights[0], ended.weights[0])
 
 
 def test_the_fingerprint_is_that_of_what_arrives(tmp_path):

@@ -114,9 +114,11 @@ def test_a_subclassed_model_is_one_node_with_weights(tmp_path, built):
     model = Subclassed()
     if built:
         model(X[:1])
-    attached = attach(model, tmp_path / "run")
+    told: list[str] = []
+    attached = attach(model, tmp_path / "run", notify=told.append)
     model.compile("sgd", "mse", metrics=["mae"])  # after the attachment
     history = fit(model)
+    assert "only weights are measured: Subclassed keeps its graph in Python code" in told
     run = attached.run
     names = [f"{r['node']}/{r['weight']}" for r in run.table("weight", steps=1).to_pylist()]
     parts = [f"{layer}/{weight}" for layer in ("first", "second") for weight in ("kernel", "bias")]
@@ -171,8 +173,13 @@ def test_xla_that_keras_chooses_by_itself_is_refused_too(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.Model, "_resolve_auto_jit_compile", lambda self: True)
     model = make(jit_compile="auto")
     attach(model, tmp_path / "run")
-    with pytest.raises(TraceError, match="is compiled by XLA"):
+    with pytest.raises(TraceError) as caught:
         fit(model)
+    assert str(caught.value) == (
+        "small: is compiled by XLA, in which no node can be seen without other bits\n"
+        "   compile(..., jit_compile=False); or opgraph.trace(model, data, jit=True)"
+    )
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_model_under_a_strategy_is_refused(tmp_path):
@@ -185,6 +192,14 @@ def test_a_model_under_a_strategy_is_refused(tmp_path):
         "small: was made under MirroredStrategy, whose replicas take their steps apart\n"
         "   make the model outside of a distribution strategy"
     )
+
+
+def test_sites_that_there_are_not_are_refused_when_fit_begins(tmp_path):
+    attach(model := make(), tmp_path / "run", sites="fcc*")
+    with pytest.raises(TraceError) as caught:
+        fit(model)
+    assert str(caught.value) == ("sites: no node or weight is called 'fcc*'\n   did you mean 'fc'?")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_model_is_attached_once(tmp_path):

@@ -221,6 +221,17 @@ def test_what_a_controller_cannot_be(options: dict[str, Any], message: str) -> N
     assert str(caught.value) == message
 
 
+def test_one_figure_says_which_state_is_best() -> None:
+    stopping = "patience=2, monitor=val_accuracy, restore_best=true"
+    with pytest.raises(TraceError) as caught:
+        make_controllers(early_stopping=stopping, keep_best="val_loss")
+    assert str(caught.value) == (
+        "keep_best: the best state goes by one figure, not by 'val_loss' here and 'val_accuracy'"
+        " in early_stopping(restore_best=true)\n   leave keep_best out, or watch the same figure"
+    )
+    assert make_controllers(early_stopping=stopping, keep_best="val_accuracy").keeper
+
+
 def test_a_figure_that_is_not_there_is_named() -> None:
     with pytest.raises(TraceError) as caught:
         BestKeeper(Best("val_acuracy")).observe({"val_loss": 1.0, "val_accuracy": 0.5}, 1)

@@ -205,6 +205,21 @@ def test_tracing_trains_the_model_itself_from_the_weights_it_has(make, tmp_path)
         np.testing.assert_allclose(own, wanted, rtol=1e-6, atol=1e-7)
 
 
+def test_averages_of_nested_weights_are_found_again(tmp_path):
+    """Layers of the model that is built again have other names than those that were trained."""
+    inner = keras.Sequential([L.Input((6,)), L.Dense(5, name="fc")], name="encoder")
+    x = keras.Input((6,))
+    model = keras.Model(x, L.Dense(2, name="out")(inner(x)))
+    model.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9), "mse")
+    random = np.random.default_rng(0)
+    data = (random.normal(size=(40, n)).astype("float32") for n in (6, 2))
+    run = opgraph.trace(model, tuple(data), output=tmp_path / "run", steps=4, measure=["norms"])
+    found, raw = run.model(), run.model(4)
+    for ours, theirs in zip(found.trainable_variables, model.trainable_variables, strict=True):
+        assert np.array_equal(ours, theirs)
+    assert not np.array_equal(raw.trainable_variables[0], model.trainable_variables[0])
+
+
 def test_an_opaque_model_names_its_weights():
     class Mine(keras.Model):
         def __init__(self) -> None:

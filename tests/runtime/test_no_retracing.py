@@ -22,7 +22,7 @@ BETWEEN_STEPS: dict[str, Any] = {
     "validate_every": 3,
     "schedule": "plateau(patience=1, factor=0.5, monitor=val_loss, min_delta=0.1)",
     "early_stopping": "patience=99, restore_best=true",
-    "keep_best": "val_accuracy",
+    "keep_best": "val_loss",
     "ema": 0.9,
     "clip_global_norm": 1.0,
     "measure": ("full", "output.histogram:every=7", "output.channel_*:every=5"),

@@ -29,7 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "ema": 0.9,
         "schedule": "plateau(patience=1, factor=0.5, monitor=val_loss, min_delta=0.1)",
         "early_stopping": "patience=9, restore_best=true",
-        "keep_best": "val_accuracy",
+        "keep_best": "val_loss",
         "validate_every": 2,
         "precision": "mixed_float16",
         "augment": "flip, shift=1, noise=0.05",

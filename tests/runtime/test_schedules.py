@@ -108,6 +108,36 @@ def test_cosine_without_arguments_is_the_keras_object_of_before() -> None:
     assert made.get_config() == keras.optimizers.schedules.CosineDecay(RATE, TOTAL).get_config()
 
 
+KERAS = keras.optimizers.schedules
+SAME_AS: dict[str, Callable[[], Callable[[int], object]]] = {
+    "cosine(alpha=0.1)": lambda: KERAS.CosineDecay(RATE, TOTAL, alpha=0.1),
+    # Keras does not count the warm-up among the steps of the decay
+    "cosine(warmup=8, warmup_from=0)": lambda: KERAS.CosineDecay(
+        0.0, TOTAL - 8, warmup_target=RATE, warmup_steps=8
+    ),
+    "cosine_restarts(first=5, t_mul=2, m_mul=0.5, alpha=0.1)": lambda: KERAS.CosineDecayRestarts(
+        RATE, 5, t_mul=2.0, m_mul=0.5, alpha=0.1
+    ),
+    "exponential(decay_rate=0.9, every=5, staircase=true)": lambda: KERAS.ExponentialDecay(
+        RATE, 5, 0.9, staircase=True
+    ),
+    "inverse_time(decay_rate=0.5, every=4)": lambda: KERAS.InverseTimeDecay(RATE, 4, 0.5),
+    "polynomial(power=3, end=0.001)": lambda: KERAS.PolynomialDecay(RATE, TOTAL, 0.001, power=3.0),
+    "linear(end=0.005)": lambda: KERAS.PolynomialDecay(RATE, TOTAL, 0.005),
+    # Keras counts updates from 0
+    "piecewise(boundaries=[10, 25], values=[1e-2, 1e-3, 1e-4])": lambda: (
+        KERAS.PiecewiseConstantDecay([9, 24], [1e-2, 1e-3, 1e-4])
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SAME_AS)
+def test_schedule_is_that_of_keras(text: str) -> None:
+    theirs = SAME_AS[text]()
+    wanted = [float(np.asarray(theirs(i))) for i in range(TOTAL)]
+    assert np.allclose(rates(text), wanted, rtol=1e-5, atol=1e-9)
+
+
 NAMES = (
     "constant, cosine, cosine_restarts, exponential, inverse_time, linear, piecewise, polynomial,"
     " step, plateau"

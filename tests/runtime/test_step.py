@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from opgraph.errors import TraceError
 from opgraph.graph import OpGraph
-from opgraph.record import Layout, StepTensors
+from opgraph.record import Layout, StepTensors, parse_measure
 from opgraph.runtime import Step, build
 from opgraph.runtime.environment import GRAPPLER
 from opgraph.runtime.optimizer import make_optimizer
@@ -22,22 +22,14 @@ pytestmark = pytest.mark.tf
 slow = pytest.mark.slow
 Stepped = Callable[..., SimpleNamespace]
 
-PAIRS = [
-    ("cnn", "adam"),
-    ("squeeze", "momentum"),
-    ("gelu", "adam"),
-    pytest.param("cnn", "sgd", marks=slow),
-    pytest.param("squeeze", "adam", marks=slow),
-    pytest.param("gelu", "sgd", marks=slow),
-    pytest.param("plain", "adam", marks=slow),
-    pytest.param("lstm", "adam", marks=slow),
-    pytest.param("lstm", "sgd", marks=slow),
-    pytest.param("attention", "adamw", marks=slow),
-    pytest.param("attention", "momentum", marks=slow),
-    pytest.param("shared", "adam", marks=slow),
-    pytest.param("identity", "adam", marks=slow),
-    pytest.param("half", "sgd", marks=slow),
-]
+# conv-relu without batch normalisation, gelu then dropout, squeeze and excitation, loops, attention
+FAMILIES = ("cnn", "gelu", "plain", "squeeze", "lstm", "attention")
+OTHERS = ("residual", "shared", "heads", "identity", "half")
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
+CELLS = [(name, optimizer) for name in FAMILIES for optimizer in OPTIMIZERS]
+CELLS += [(name, "adam") for name in OTHERS]
+QUICK = {("cnn", "adam"), ("squeeze", "momentum"), ("gelu", "adam")}
+PAIRS = [pytest.param(*cell, marks=() if cell in QUICK else slow) for cell in CELLS]
 
 
 def same_bits(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
@@ -46,6 +38,10 @@ def same_bits(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 
 
 PRESETS = ("off", "norms", "default", "full")
+
+
+def seeds(run: SimpleNamespace) -> list[str]:
+    return [v.path for v in run.built.model.variables if "seed_generator_state" in v.path]
 
 
 @pytest.mark.parametrize(("name", "optimizer"), PAIRS)
@@ -62,6 +58,16 @@ def test_measured_bare_and_tensors_end_in_the_same_bits(
     start = [v.numpy() for v in build(bare.built.graph, seed=0).model.trainable_variables]
     trained = [v.numpy() for v in bare.built.model.trainable_variables]
     assert not same_bits(start, trained)
+    kinds = {node.kind.kind for node in bare.built.graph}
+    assert bool(seeds(bare)) == bool(kinds & {"Dropout", "LSTM"})
+
+
+@slow
+@pytest.mark.parametrize(("name", "optimizer"), CELLS)
+def test_every_preset_ends_in_the_same_bits(stepped: Stepped, name: str, optimizer: str) -> None:
+    bare = stepped(name, "bare", optimizer)
+    for preset in ("off", "norms", "default"):
+        assert same_bits(stepped(name, preset, optimizer).state, bare.state), preset
 
 
 def same_numbers(packed: np.ndarray, layout: Layout, tensors: StepTensors) -> bool:
@@ -87,16 +93,19 @@ def test_what_is_measured_and_how_changes_no_bit(
 
 
 @slow
-@pytest.mark.parametrize("name", ["gelu", "plain", "squeeze", "lstm", "attention", "cnn"])
-def test_a_step_compiled_by_xla_is_not_changed_by_measuring(stepped: Stepped, name: str) -> None:
-    bare = stepped(name, "bare", "adam", jit=True)
-    for mode in ("norms", "full", "tensors"):
-        assert same_bits(stepped(name, mode, "adam", jit=True).state, bare.state), mode
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_step_compiled_by_xla_is_not_changed_by_measuring(
+    stepped: Stepped, name: str, optimizer: str
+) -> None:
+    bare = stepped(name, "bare", optimizer, jit=True)
+    for mode in (*PRESETS, "tensors"):
+        assert same_bits(stepped(name, mode, optimizer, jit=True).state, bare.state), mode
 
 
 @slow
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-@pytest.mark.parametrize("name", ["cnn", "lstm"])
+@pytest.mark.parametrize("name", ["cnn", "lstm", "attention", "heads"])
 def test_a_step_of_mixed_precision_is_not_changed_by_measuring(
     stepped: Stepped, name: str, precision: str
 ) -> None:
@@ -115,6 +124,32 @@ def test_the_programs_of_a_schedule_give_the_same_weights(stepped: Stepped) -> N
     often = stepped("tiny", "full")
     assert len({len(packed) for packed, _ in often.results}) == 2  # steps 1 and 2 differ
     assert same_bits(stepped("tiny", "bare").state, often.state)
+
+
+@slow
+@pytest.mark.parametrize("name", [*FAMILIES, *OTHERS])
+def test_programs_that_take_turns_give_the_same_weights(
+    networks: Callable[[str], OpGraph], making: SimpleNamespace, name: str
+) -> None:
+    """Bare, measured at every step, measured now and then, handed over: any order of programs."""
+    start = build(networks(name), seed=0)
+    objective = making.objective(start)
+
+    def trained(modes: str) -> list[np.ndarray]:
+        built = build(networks(name), seed=0)
+        measure = parse_measure("full")
+        step = Step(built, make_optimizer("adam", 1e-2), objective=objective, measure=measure)
+        for number, mode in enumerate(modes, 1):
+            batch = making.batch(built, 8 if number % 3 else 5, number)
+            if mode == "b":
+                step.bare(*batch)
+            elif mode == "t":
+                step.tensors(*batch, step=number)
+            else:  # 50 is a step at which everything is due, 49 one at which it is not
+                step.measured(*batch, step=50 if mode == "w" else 49)
+        return [v.numpy() for v in (*built.model.variables, *step.core.optimizer.variables)]
+
+    assert same_bits(trained("bbbbbb"), trained("webtwe"))
 
 
 def test_grappler_switches_are_on_once_a_step_is_made(stepped: Stepped) -> None:

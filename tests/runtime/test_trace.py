@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +15,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from opgraph.analysis import analyze
 from opgraph.errors import OpgraphError, RunError, TraceError
 from opgraph.graph import OpGraph, override
 from opgraph.record import Record, open_run
-from opgraph.runtime import Recipe, evaluate, prepare, restore, resume, trace
-from opgraph.runtime.data import Data, batches
+from opgraph.runtime import Recipe, evaluate, pipeline, prepare, restore, resume, trace
+from opgraph.runtime.data import Data, batches, take
 from opgraph.runtime.state import named_variables, restore_state
+from opgraph.text import parse
 
 pytestmark = pytest.mark.tf
 GRAPH_JSON = {"nodes": [{"name": "stands for the real thing"}]}
@@ -243,6 +246,25 @@ def test_loss_that_is_no_number_ends_the_training_with_the_run_readable(
     assert next(row["node"] for row in rows if row["nonfinite"]) == "d"
 
 
+def test_waiting_for_a_batch_is_told_from_taking_the_step(
+    networks: Networks, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def times() -> tuple[float, float]:
+        recipe = Recipe(steps=10, batch_size=16, measure=("norms",))
+        taken = [row.row.host for row in prepare(networks("tiny"), data, recipe).run()][4:]
+        return tuple(float(np.median([x[n] for x in taken])) for n in ("input_time", "step_time"))
+
+    def slowly(*examples: Any) -> Any:
+        time.sleep(0.1)
+        return take(*examples)
+
+    quick = times()
+    monkeypatch.setattr(pipeline, "take", slowly)
+    slow = times()
+    assert slow[0] > 0.05 > 10 * quick[0]
+    assert slow[1] < 0.05
+
+
 def test_training_may_be_told_to_go_on(
     networks: Networks, making: SimpleNamespace, tmp_path: Path
 ) -> None:
@@ -275,6 +297,22 @@ def test_directory_that_holds_a_run_is_refused_before_anything_is_built(
     with pytest.raises(RunError, match="holds a run already"):
         tiny_trace(run.path, networks, data)
     assert open_run(run.path).last_step == 20
+
+
+@pytest.mark.parametrize(
+    ("sites", "message"),
+    [
+        ("logitz*", "sites: no node or weight is called 'logitz*'\n   did you mean 'logits'?"),
+        ("d, */gamma", "sites: no node or weight is called '*/gamma'"),
+    ],
+)
+def test_sites_that_there_are_not(
+    networks: Networks, data: Data, tmp_path: Path, sites: str, message: str
+) -> None:
+    with pytest.raises(TraceError) as caught:
+        tiny_trace(tmp_path / "run", networks, data, sites=sites)
+    assert str(caught.value) == message
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_with_more_classes_than_outputs_are_refused(
@@ -342,9 +380,8 @@ def test_keyframe_of_another_network_is_refused(run: Record, networks: Networks)
 
 @pytest.mark.slow
 def test_sample_learns_the_digits(tmp_path: Path) -> None:
-    from opgraph.analysis import analyze
     from opgraph.runtime.data import load
-    from opgraph.text import parse, read_source
+    from opgraph.text import read_source
 
     sample = Path(__file__).parents[2] / "sample_graphs" / "cnn.txt"
     graph = parse(read_source(sample), "cnn")

@@ -19,6 +19,7 @@ from opgraph.runtime.kernels.contract import (
 )
 
 EXACT_IN_FLOAT32 = 1 << 24
+ENDS = ("min", "max")
 
 
 @dataclass(frozen=True)
@@ -216,13 +217,11 @@ def _among_zeros(moments: Tensor, zeros: int) -> Tensor:
     """Moments of a tensor with so many zeros more."""
     if not zeros:
         return moments
-    parts = dict(zip(MOMENTS, tf.unstack(moments), strict=True))
-    parts["count"] += zeros
-    parts["zeros"] += zeros
-    for name, end in (("min", tf.minimum), ("max", tf.maximum)):
-        alone = tf.math.is_nan(parts[name])
-        parts[name] = tf.where(alone, _wide(0), end(parts[name], _wide(0)))
-    return tf.stack([parts[name] for name in MOMENTS])
+    row = dict(zip(map(str, MOMENTS), tf.unstack(moments), strict=True))
+    least, most = (tf.where(tf.math.is_nan(row[name]), _wide(0), row[name]) for name in ENDS)
+    row |= {"count": row["count"] + zeros, "zeros": row["zeros"] + zeros}
+    row |= {"min": tf.minimum(least, _wide(0)), "max": tf.maximum(most, _wide(0))}
+    return tf.stack([row[name] for name in MOMENTS])
 
 
 def _no_weights() -> Tensor:
