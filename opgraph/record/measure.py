@@ -50,6 +50,8 @@ PRESETS: Mapping[str, tuple[tuple[str, Schedule], ...]] = {
     "norms": tuple((glob, EVERY_STEP) for glob in _NORMS),
     "default": (
         ("*", EVERY_STEP),
+        ("output_grad.*", Schedule(every=10)),
+        ("slot.*", Schedule(every=10)),
         *((glob, Schedule(every=50)) for glob in CHANNELS),
         *((glob, Schedule(every=100)) for glob in HISTOGRAMS),
     ),
