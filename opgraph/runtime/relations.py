@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
+import tensorflow as tf
+
 Tensor = Any
 Operation = Any
 SAME_NUMBERS = frozenset(["Reshape", "Identity", "Squeeze", "ExpandDims"])
@@ -47,6 +49,11 @@ class Scattered(NamedTuple):
     zeros: int
 
 
+def _kind(tensor: Tensor) -> str:
+    """The operation that makes a tensor; none is known of one that is there already."""
+    return tensor.op.type if tf.is_symbolic_tensor(tensor) else ""
+
+
 def same_numbers(tensor: Tensor, known: Collection[Any]) -> Tensor | None:
     """A known tensor, by reference, with the same numbers in another shape; None if there is none.
 
@@ -54,7 +61,7 @@ def same_numbers(tensor: Tensor, known: Collection[Any]) -> Tensor | None:
         tensor: where to begin.
         known: references of tensors (`tensor.ref()`).
     """
-    while tensor.op.type in SAME_NUMBERS:
+    while _kind(tensor) in SAME_NUMBERS:
         tensor = tensor.op.inputs[0]
         if tensor.ref() in known:
             return tensor
@@ -63,15 +70,15 @@ def same_numbers(tensor: Tensor, known: Collection[Any]) -> Tensor | None:
 
 def rectified(tensor: Tensor) -> Tensor | None:
     """What a relu reads."""
-    return tensor.op.inputs[0] if tensor.op.type == "Relu" else None
+    return tensor.op.inputs[0] if _kind(tensor) == "Relu" else None
 
 
 def affine(tensor: Tensor) -> Affine | None:
     """What a batch normalisation makes its output of."""
-    if tensor.op.type != "AddV2" or tensor.dtype.name not in WIDE:
+    if _kind(tensor) != "AddV2" or tensor.dtype.name not in WIDE:
         return None
     product, shift = tensor.op.inputs
-    if product.op.type != "Mul":
+    if _kind(product) != "Mul":
         return None
     source, scale = product.op.inputs
     channels = tensor.shape[-1:]
@@ -83,13 +90,15 @@ def affine(tensor: Tensor) -> Affine | None:
 
 def gated(tensor: Tensor) -> Gated | None:
     """What the gradient of a relu is made of."""
-    return Gated(*tensor.op.inputs) if tensor.op.type == "ReluGrad" else None
+    return Gated(*tensor.op.inputs) if _kind(tensor) == "ReluGrad" else None
 
 
 def scattered(tensor: Tensor) -> Scattered | None:
     """What the gradient of a max pooling is made of, if no two of its windows overlap."""
+    if _kind(tensor) not in POOL_GRADS:
+        return None
     operation = tensor.op
-    if operation.type not in POOL_GRADS or operation.get_attr("padding") == b"EXPLICIT":
+    if operation.get_attr("padding") == b"EXPLICIT":
         return None
     sizes, strides = operation.get_attr("ksize"), operation.get_attr("strides")
     if any(size > stride for size, stride in zip(sizes, strides, strict=True)):
@@ -107,7 +116,7 @@ def subtraction(before: Tensor) -> Operation | None:
     Args:
         before: the variable's value as it was read in the same program.
     """
-    if before.op.type != "ReadVariableOp":
+    if _kind(before) != "ReadVariableOp":
         return None
     users = before.op.inputs[0].consumers()
     changes = [user for user in users if user.type != "ReadVariableOp"]
