@@ -4,6 +4,7 @@ Top layer, beside the command line. Must not compute anything itself.
 """
 
 from opgraph.api.attaching import Attached, attach
+from opgraph.api.branching import branch
 from opgraph.api.curves import draw_curves
 from opgraph.api.exporting import export_run
 from opgraph.api.functions import (
@@ -26,6 +27,7 @@ __all__ = [
     "Graph",
     "Run",
     "attach",
+    "branch",
     "build",
     "draw_curves",
     "dry_run",

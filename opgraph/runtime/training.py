@@ -100,9 +100,8 @@ class Training:
     def pipeline(self) -> Pipeline:
         """The batches."""
         recipe = self.recipe
-        return Pipeline(
-            self.data.train, recipe.batch_size, seed=recipe.seed, augment=self.data.augment
-        )
+        seed = recipe.seed if recipe.order_seed is None else recipe.order_seed
+        return Pipeline(self.data.train, recipe.batch_size, seed=seed, augment=self.data.augment)
 
     @property
     def survey(self) -> Survey:
