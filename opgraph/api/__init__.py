@@ -5,6 +5,7 @@ Top layer, beside the command line. Must not compute anything itself.
 
 from opgraph.api.attaching import Attached, attach
 from opgraph.api.branching import branch
+from opgraph.api.comparing import diff
 from opgraph.api.curves import draw_curves
 from opgraph.api.exporting import export_run
 from opgraph.api.functions import (
@@ -29,6 +30,7 @@ __all__ = [
     "attach",
     "branch",
     "build",
+    "diff",
     "draw_curves",
     "dry_run",
     "evaluate",

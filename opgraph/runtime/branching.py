@@ -182,8 +182,9 @@ def take_over(training: Training, keyframe: Keyframe, changes: Changes) -> None:
     stored = _by_word(keyframe.arrays)
     for name, word in _words(arrays).items():
         found = stored.get(word)
-        fits = found is not None and found.shape == arrays[name].shape
-        if fits and _is_taken(word.rpartition("#")[0], changes):
+        if found is None or found.shape != arrays[name].shape:
+            continue
+        if _is_taken(word.rpartition("#")[0], changes):
             arrays[name] = found
     own = {name: array for name, array in keyframe.arrays.items() if name.startswith("model/")}
     kept = {name: array for name, array in arrays.items() if not name.startswith("model/")}
