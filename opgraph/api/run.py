@@ -101,6 +101,12 @@ class Run:
 
         return restore(self.path, self.graph.inner, step)
 
+    def requery(self, what: Any, **options: Any) -> pa.Table:
+        """An expression or a function over steps of the run; see `opgraph.requery`."""
+        from opgraph.api.hindsight import requery
+
+        return requery(self, what, **options)
+
     def branch(self, step: int, *, output: str | Path, **changes: Any) -> Run:
         """Train on from the state after a step, with something changed; see `opgraph.branch`."""
         from opgraph.api.branching import branch
