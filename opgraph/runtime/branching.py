@@ -25,6 +25,7 @@ from opgraph.record import (
 )
 from opgraph.runtime.data import Data
 from opgraph.runtime.recipe import Recipe
+from opgraph.runtime.replay import Replay
 from opgraph.runtime.state import named_variables
 from opgraph.runtime.tracing import Progress, describe, recipe_of, record_steps, tell
 from opgraph.runtime.training import Training, prepare
@@ -244,8 +245,6 @@ def _state_after(
     """The full state after a step: a keyframe, or computed again and compared with the record."""
     if step in record.keyframe_steps:
         return record.keyframe(step)
-    from opgraph.runtime.replay import Replay
-
     replay = Replay(record, network, data, notify=notify)
     replay.go_to(step)
     return replay.training.keyframe(step)
