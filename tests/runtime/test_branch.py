@@ -17,7 +17,7 @@ from opgraph.formats import from_json, to_json
 from opgraph.graph import OpGraph, zeroed
 from opgraph.record import KINDS, Record, open_run
 from opgraph.record.resume import first_difference
-from opgraph.runtime import branch, changes_from, resume, trace
+from opgraph.runtime import Recipe, branch, changes_from, resume, trace
 from opgraph.runtime.data import Data, Split, Target
 
 pytestmark = pytest.mark.tf
@@ -265,6 +265,14 @@ def test_zeroing_two_ports_and_names_that_are_taken() -> None:
     assert [str(end) for end in (*made.inputs("a"), *made.inputs("b"))] == ["l_zero", "l_zero_1"]
     with pytest.raises(GraphError, match="there is a node of that name already"):
         zeroed(made, "l")
+
+
+def test_recipe_of_a_branch() -> None:
+    old = Recipe(epochs=3, freeze="a", learning_rate=0.1)
+    new = changes_from({"freeze": "b", "steps": 50, "lr": 0.2}).recipe(old)
+    assert (new.freeze, new.steps, new.epochs, new.learning_rate) == ("a, b", 50, None, 0.2)
+    assert changes_from({"freeze": None}).recipe(old).freeze is None
+    assert changes_from({}).recipe(old) == old
 
 
 @pytest.mark.slow
