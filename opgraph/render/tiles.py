@@ -83,7 +83,7 @@ class _Cut(NamedTuple):
 
     tiles: Numbers
     notes: list[str]
-    count: int
+    drawn: int
 
 
 def make_tiles(
@@ -113,7 +113,7 @@ def make_tiles(
     cut = _cut(_ordered(numbers, letters), NOUNS["output" if what == "output" else "weight"])
     low, high = limits(cut.tiles)
     return Tiles(
-        _grid(coloured(cut.tiles, low, high, grey=is_picture), cut.count),
+        _grid(coloured(cut.tiles, low, high, grey=is_picture), cut.drawn),
         low, high, "; ".join(cut.notes), is_picture,
     )  # fmt: skip
 
@@ -187,7 +187,7 @@ def _colour_pictures(numbers: Numbers, letters: Sequence[str]) -> Tiles:
     bottom = min(low, 0.0)
     share = (tiles - bottom) / ((high - bottom) or 1.0)
     pixels = np.rint(255 * np.clip(np.where(np.isfinite(share), share, 0), 0, 1)).astype(np.uint8)
-    drawn = _grid(pixels, channels[0].count)
+    drawn = _grid(pixels, channels[0].drawn)
     return Tiles(drawn, low, high, "; ".join([*channels[0].notes, "in colour"]), True)
 
 

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opgraph.runtime.autopsy import Autopsy, perform_autopsy
     from opgraph.runtime.build_live import describe_opaque
     from opgraph.runtime.builder import Built, build, node_names
     from opgraph.runtime.compiled import compiled_settings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from opgraph.runtime.verifying import Verified, verify_traced
 
 __all__ = [
+    "Autopsy",
     "Built",
     "Evaluation",
     "Head",
@@ -53,6 +55,7 @@ __all__ = [
     "freeze",
     "load_weights",
     "node_names",
+    "perform_autopsy",
     "plan",
     "predict",
     "prepare",
@@ -66,6 +69,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "autopsy": ("Autopsy", "perform_autopsy"),
     "compiled": ("compiled_settings",),
     "live": ("built_of",),
     "verifying": ("Verified", "verify_traced"),
