@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opgraph.runtime.autopsy import Autopsy, perform_autopsy
     from opgraph.runtime.branching import branch, changes_from
     from opgraph.runtime.build_live import describe_opaque
     from opgraph.runtime.builder import Built, build, node_names
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from opgraph.runtime.verifying import Verified, verify_traced
 
 __all__ = [
+    "Autopsy",
     "Built",
     "Evaluation",
     "Head",
@@ -56,6 +58,7 @@ __all__ = [
     "freeze",
     "load_weights",
     "node_names",
+    "perform_autopsy",
     "plan",
     "predict",
     "prepare",
@@ -69,6 +72,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "autopsy": ("Autopsy", "perform_autopsy"),
     "branching": ("branch", "changes_from"),
     "compiled": ("compiled_settings",),
     "live": ("built_of",),

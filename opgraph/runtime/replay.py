@@ -75,7 +75,6 @@ class Replay:
         self.difference: RunError | None = None
         self.position: int | None = None
         self._notify: Notify = notify or (lambda _: None)
-        self._last = record.last_step
         for line in differences(record.info):
             self._notify(f"the run was recorded otherwise: {line}")
         self.training: Training = self._prepared(network, data, recipe)
@@ -105,7 +104,7 @@ class Replay:
         """
         wanted = sorted(set(steps))
         for step in wanted:
-            self._check_step(step)
+            self.record.check_step(step)
         while wanted:
             self.go_to(wanted[0] - 1)
             together = self._together(wanted)
@@ -122,7 +121,7 @@ class Replay:
             RunError: there is no such step, or it cannot be reached, or it comes out different.
         """
         if step != self.record.info.first_step:
-            self._check_step(step)
+            self.record.check_step(step)
         if not self._is_near(step):
             self._restore(step)
         for _ in self._taken(step, frozenset()):
@@ -155,15 +154,6 @@ class Replay:
                 raise
             self._notify(f"{error.headline}; statistics are made by TensorFlow's ops instead")
             return prepare(network, data, replace(recipe, statistics="tensorflow"))
-
-    def _check_step(self, step: int) -> None:
-        first = self.record.info.first_step + 1
-        if not first <= step <= self._last:
-            raise RunError(
-                f"expected a step from {first} to {self._last}, received {step}",
-                where=str(self.record.path),
-                hint=None if self._last else "the run has no step that can be read",
-            )
 
     def _keyframe_step(self, at_most: int) -> int:
         return max((s for s in self.record.keyframe_steps if s <= at_most), default=-1)
