@@ -36,12 +36,12 @@ class Element(NamedTuple):
     """An element that is not finite.
 
     Attributes:
-        index: where it stands.
+        place: its index.
         value: what it is.
         made_from: elements at the same place of what it was computed from, by name.
     """
 
-    index: tuple[int, ...]
+    place: tuple[int, ...]
     value: float
     made_from: Mapping[str, float]
 
@@ -100,7 +100,7 @@ class Autopsy:
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data; numbers that are not finite are words."""
         elements = [
-            {"index": list(e.index), "value": str(e.value), "made_from": dict(e.made_from)}
+            {"index": list(e.place), "value": str(e.value), "made_from": dict(e.made_from)}
             for e in self.elements
         ]
         past = [[step, x if np.isfinite(x) else str(x)] for step, x in self.past[1]]
