@@ -5,10 +5,10 @@ python benchmarks/replay.py [--steps 1000] [--pairs 6]
 A run of the sample is recorded with the default keyframes. Then steps are chosen at random and had
 again in a process of its own: seconds beyond importing TensorFlow and building the network, beside
 the bound of 3 s + (steps from the keyframe) x (time of a step). Last, trainings with and without
-keyframes are recorded in turn. The ratios of whole trainings vary by more than what is looked for, so
-the bar is for another figure: the time that taking and writing keyframes, and the smaller parts that
-go before them, takes more on all threads together, as a share of the training. It is the most that
-keyframes can cost.
+keyframes are recorded in turn. The ratios of whole trainings vary by more than what is looked for,
+so the bar is for another figure: the time that taking and writing keyframes, and the smaller parts
+that go before them, takes more on all threads together, as a share of the training. It is the most
+that keyframes can cost.
 """
 
 from __future__ import annotations
