@@ -134,7 +134,10 @@ def test_a_branch_that_differs_is_replayed_and_asked(run: opgraph.Run, tmp_path:
 def test_a_run_that_measured_some_sites_only(tmp_path: Path) -> None:
     run = opgraph.trace(
         *(NETWORK, "synthetic:blobs:100"),
-        output=tmp_path / "run", steps=4, batch_size=16, sites="d",
+        output=tmp_path / "run",
+        steps=4,
+        batch_size=16,
+        sites="d",
     )
     told: list[str] = []
     run.requery("loss", steps=3, notify=told.append)
