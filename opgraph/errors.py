@@ -12,6 +12,7 @@ Owns the exception tree and the way a message is laid out; knows nothing about g
     ├── DataError              the training data cannot be used
     ├── TraceError             a training cannot go on
     ├── RunError               a recorded run cannot be read
+    ├── ExpressionError        an expression over a run cannot be read or answered
     ├── FormatError            a file of another format cannot be read or written
     ├── MissingDependencyError an optional package is not installed
     └── Problems               several of the above, found in one go
@@ -209,6 +210,10 @@ class TraceError(OpgraphError):
 
 class RunError(OpgraphError):
     """A recorded run cannot be read."""
+
+
+class ExpressionError(OpgraphError):
+    """An expression over the tensors of a run cannot be read or answered."""
 
 
 class FormatError(OpgraphError):

@@ -4,6 +4,8 @@ Top layer, beside the command line. Must not compute anything itself.
 """
 
 from opgraph.api.attaching import Attached, attach
+from opgraph.api.branching import branch
+from opgraph.api.comparing import diff
 from opgraph.api.curves import draw_curves
 from opgraph.api.exporting import export_run
 from opgraph.api.functions import (
@@ -18,6 +20,7 @@ from opgraph.api.functions import (
     to_graphviz,
 )
 from opgraph.api.graph import Graph
+from opgraph.api.hindsight import requery
 from opgraph.api.run import Run
 from opgraph.api.training import dry_run, resume, trace, verify_traced
 
@@ -26,7 +29,9 @@ __all__ = [
     "Graph",
     "Run",
     "attach",
+    "branch",
     "build",
+    "diff",
     "draw_curves",
     "dry_run",
     "evaluate",
@@ -37,6 +42,7 @@ __all__ = [
     "plot",
     "predict",
     "read",
+    "requery",
     "resume",
     "to_graphviz",
     "trace",

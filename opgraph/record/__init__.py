@@ -4,9 +4,10 @@ Needs NumPy, pyarrow and safetensors; must not know TensorFlow, or how a step is
 """
 
 from opgraph.record.best import read_best, write_best
-from opgraph.record.damage import Damage, find_damage
+from opgraph.record.damage import Damage, find_damage, graph_problem
 from opgraph.record.directory import check_free
 from opgraph.record.histogram import BINS, bin_edges, bin_label, count_bins, describe_bins
+from opgraph.record.indexing import parse_index, take_index
 from opgraph.record.keyframes import Keyframe
 from opgraph.record.layout import (
     DROPOUT,
@@ -32,9 +33,12 @@ from opgraph.record.quantities import (
     quantities,
 )
 from opgraph.record.reader import Record, open_run
+from opgraph.record.resume import compare_rows
+from opgraph.record.run_diff import Deviation, RunDiff, Setting, diff_runs
 from opgraph.record.schema import SCHEMA_VERSION, RunInfo, Status, fingerprint_of
 from opgraph.record.survey import SITE_COLUMNS, Survey
 from opgraph.record.tables import STEPS, StepRow, make_tables
+from opgraph.record.tensor_facts import TensorFacts, as_numbers, count_linear, tensor_facts
 from opgraph.record.tensors import StepTensors, TensorName, output_name
 from opgraph.record.thinning import KeyframePolicy
 from opgraph.record.writer import RunWriter
@@ -57,40 +61,52 @@ __all__ = [
     "Array",
     "Block",
     "Damage",
+    "Deviation",
     "Keyframe",
     "KeyframePolicy",
     "Layout",
     "Measure",
     "Quantity",
     "Record",
+    "RunDiff",
     "RunInfo",
     "RunSummary",
     "RunWriter",
     "Schedule",
+    "Setting",
     "Site",
     "SiteKind",
     "Status",
     "StepRow",
     "StepTensors",
     "Survey",
+    "TensorFacts",
     "TensorName",
+    "as_numbers",
     "bin_edges",
     "bin_label",
     "check_free",
+    "compare_rows",
     "count_bins",
+    "count_linear",
     "describe_bins",
+    "diff_runs",
     "drop_keyframes",
     "find_damage",
     "fingerprint_of",
+    "graph_problem",
     "list_runs",
     "make_tables",
     "measure_from",
     "open_run",
     "output_name",
+    "parse_index",
     "parse_measure",
     "prefixed",
     "quantities",
     "read_best",
     "remove_run",
+    "take_index",
+    "tensor_facts",
     "write_best",
 ]

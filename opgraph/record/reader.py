@@ -17,7 +17,7 @@ import pyarrow.compute
 from opgraph.errors import RunError, suggest
 from opgraph.graph import matching
 from opgraph.record.best import read_best
-from opgraph.record.keyframes import Keyframe, keyframe_steps, read_keyframe
+from opgraph.record.keyframes import Keyframe, keyframe_steps, last_keyframe, read_keyframe
 from opgraph.record.parts import (
     Manifest,
     damaged,
@@ -70,6 +70,19 @@ class Record:
             if part is not None and part.table is not None:
                 return int(part.table["step"][-1].as_py())
         return 0
+
+    def check_step(self, step: int) -> None:
+        """Refuse a number that no step has.
+
+        Raises:
+            RunError: it is not among those whose numbers are on disk.
+        """
+        first, last = self.info.first_step + 1, self.last_step
+        if not first <= step <= last:
+            what = (
+                f"expected a step from {first} to {last}" if last else "no step of it can be read"
+            )
+            raise RunError(f"{what}, received {step}", where=str(self.path))
 
     @cached_property
     def graph(self) -> dict[str, Any]:
@@ -157,6 +170,10 @@ class Record:
             hint = "--keep-best val_loss keeps one"
             raise RunError("no best state was kept", where=str(self.path), hint=hint)
         return found
+
+    def keyframe_at_most(self, step: int) -> tuple[Keyframe | None, list[str]]:
+        """The last readable state at or before a step, and what is wrong with nearer ones."""
+        return last_keyframe(self.path, step)
 
     def manifest(self, number: int) -> Manifest | None:
         """What the steps part of a number says of its siblings; None in runs of schema 1.

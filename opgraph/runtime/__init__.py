@@ -11,6 +11,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opgraph.runtime.autopsy import Autopsy, perform_autopsy
+    from opgraph.runtime.branching import branch, changes_from
     from opgraph.runtime.build_live import describe_opaque
     from opgraph.runtime.builder import Built, build, node_names
     from opgraph.runtime.compiled import compiled_settings
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from opgraph.runtime.live import built_of
     from opgraph.runtime.objective import Objective, choose_objective
     from opgraph.runtime.recipe import Recipe
+    from opgraph.runtime.replay import Replay
     from opgraph.runtime.starting import Started, load_weights
     from opgraph.runtime.step import Step
     from opgraph.runtime.tracing import Progress, recipe_of, resume, trace
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from opgraph.runtime.verifying import Verified, verify_traced
 
 __all__ = [
+    "Autopsy",
     "Built",
     "Evaluation",
     "Head",
@@ -38,12 +42,15 @@ __all__ = [
     "Prediction",
     "Progress",
     "Recipe",
+    "Replay",
     "Started",
     "Step",
     "Training",
     "Verified",
+    "branch",
     "build",
     "built_of",
+    "changes_from",
     "choose_objective",
     "compiled_settings",
     "describe_opaque",
@@ -51,6 +58,7 @@ __all__ = [
     "freeze",
     "load_weights",
     "node_names",
+    "perform_autopsy",
     "plan",
     "predict",
     "prepare",
@@ -64,6 +72,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "autopsy": ("Autopsy", "perform_autopsy"),
+    "branching": ("branch", "changes_from"),
     "compiled": ("compiled_settings",),
     "live": ("built_of",),
     "verifying": ("Verified", "verify_traced"),
@@ -86,6 +96,7 @@ _MODULES = {
     "evaluation": ("Evaluation", "Prediction", "evaluate", "predict", "restore"),
     "objective": ("Objective", "choose_objective"),
     "recipe": ("Recipe",),
+    "replay": ("Replay",),
     "step": ("Step",),
     "tracing": ("Progress", "recipe_of", "resume", "trace"),
     "training": ("Training", "prepare"),

@@ -7,7 +7,7 @@ not know files.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from opgraph.record import (
     Keyframe,
     Layout,
     StepRow,
+    StepTensors,
     Survey,
     parse_measure,
 )
@@ -56,6 +57,7 @@ class Measured:
             `val_`.
         is_best: whether the state after it is the best so far, as far as that was asked.
         is_last: whether a controller says that the training ends here.
+        tensors: everything that the step computed, where that was asked for.
     """
 
     step: int
@@ -63,6 +65,7 @@ class Measured:
     figures: Mapping[str, float]
     is_best: bool = False
     is_last: bool = False
+    tensors: StepTensors | None = None
 
     @property
     def loss(self) -> float:
@@ -100,9 +103,8 @@ class Training:
     def pipeline(self) -> Pipeline:
         """The batches."""
         recipe = self.recipe
-        return Pipeline(
-            self.data.train, recipe.batch_size, seed=recipe.seed, augment=self.data.augment
-        )
+        seed = recipe.seed if recipe.order_seed is None else recipe.order_seed
+        return Pipeline(self.data.train, recipe.batch_size, seed=seed, augment=self.data.augment)
 
     @property
     def survey(self) -> Survey:
@@ -124,8 +126,13 @@ class Training:
         """The optimizer as it was at the beginning."""
         return _optimizer(self.recipe, self.total_steps)
 
-    def run(self, first: int = 1) -> Iterator[Measured]:
-        """Take the steps from `first` on; its model must be in the state before it."""
+    def run(self, first: int = 1, *, fetch: Container[int] = ()) -> Iterator[Measured]:
+        """Take the steps from `first` on; its model must be in the state before it.
+
+        Args:
+            first: the number of the first step.
+            fetch: the steps whose tensors are handed over.
+        """
         stopping = self.controllers.early_stopping
         if stopping is not None and stopping.is_over:
             return  # taken up at the very step that it was stopped at
@@ -134,7 +141,7 @@ class Training:
                 waiting = time.perf_counter()
                 epoch, index, batch = next(turns)
                 started = time.perf_counter()
-                packed, layout = self.step.measured(batch.inputs, batch.labels, step=number)
+                packed, layout, tensors = self._taken(number, batch, number in fetch)
                 host = {
                     "step": number,
                     "epoch": epoch,
@@ -148,9 +155,24 @@ class Training:
                     "time": datetime.now(UTC),
                 }
                 measured = self._decided(number, packed, layout, host)
-                yield measured
+                yield measured if tensors is None else self._with_tensors(measured, tensors)
                 if measured.is_last:
                     return
+
+    def _taken(
+        self, number: int, batch: Batch, fetch: bool
+    ) -> tuple[Array, Layout, StepTensors | None]:
+        """One step: its moments, what stands where among them, and its tensors if wanted."""
+        if not fetch:
+            return *self.step.measured(batch.inputs, batch.labels, step=number), None
+        tensors = self.step.tensors(batch.inputs, batch.labels, step=number, indices=batch.indices)
+        return tensors.packed, tensors.layout, tensors
+
+    def _with_tensors(self, measured: Measured, tensors: StepTensors) -> Measured:
+        start = tensors.layout.start(STEPS, "learning_rate")
+        rate = {} if start is None else {"learning_rate": float(tensors.packed[start])}
+        figures = {**measured.figures, **rate}
+        return replace(measured, tensors=replace(tensors, figures=figures))
 
     def batches(self, first: int = 1) -> Iterator[tuple[int, int, int, Batch]]:
         """Step number, epoch, number within the epoch and batch of each step from `first` on."""
