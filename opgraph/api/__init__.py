@@ -5,6 +5,7 @@ Top layer, beside the command line. Must not compute anything itself.
 
 from opgraph.api.attaching import Attached, attach
 from opgraph.api.curves import draw_curves
+from opgraph.api.debugging import debug
 from opgraph.api.exporting import export_run
 from opgraph.api.functions import (
     build,
@@ -27,6 +28,7 @@ __all__ = [
     "Run",
     "attach",
     "build",
+    "debug",
     "draw_curves",
     "dry_run",
     "evaluate",

@@ -17,6 +17,7 @@ COMMANDS = {
     "show": "Print the table of a graph: shapes, parameters, cost.",
     "draw": "Draw a graph as SVG.",
     "trace": "Train a graph and measure every node at every step.",
+    "debug": "Debug a training: step, break on a condition, go back, look at any number.",
     "runs": "List recorded trainings, and remove those no longer needed.",
     "curves": "Draw quantities of a recorded training over its steps.",
     "export": "Write a recorded training for other tools.",

@@ -168,9 +168,7 @@ class Training:
         short = min(parts, size) - min(parts, rest)
         return step * min(parts, size) - epochs * short
 
-    def decided(
-        self, number: int, packed: Array, layout: Layout, host: dict[str, Any]
-    ) -> Measured:
+    def decided(self, number: int, packed: Array, layout: Layout, host: dict[str, Any]) -> Measured:
         """What controllers make of a step just taken, after a validation if one is due."""
         figures = self._figures(packed, layout)
         host |= dict.fromkeys((f"{VALIDATION}{name}" for name in self.survey.validated), None)
