@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from opgraph.api.exporting import Exported
     from opgraph.api.graph import Graph
-    from opgraph.record import Record, SiteKind
+    from opgraph.record import Record, SiteKind, StepTensors
     from opgraph.render.curves import Series
-    from opgraph.runtime import Evaluation, Prediction
+    from opgraph.runtime import Evaluation, Prediction, Replay
 
 
 class Run:
@@ -31,6 +31,7 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._replays: dict[bool, Replay] = {}
         _ = self.record
 
     @cached_property
@@ -100,6 +101,38 @@ class Run:
         from opgraph.runtime import restore
 
         return restore(self.path, self.graph.inner, step)
+
+    def at(self, step: int, *, unverified: bool = False) -> StepTensors:
+        """Everything that a step computed, made again and proved to be what was recorded.
+
+        Args:
+            step: its number, from 1.
+            unverified: hand the tensors over even if they differ from the record; they say so.
+
+        Raises:
+            RunError: there is no such step, the run cannot be replayed, or comes out different.
+            DataError: its data cannot be had any more, or have changed.
+        """
+        return self.replay(unverified=unverified).at(step)
+
+    def replay(
+        self, *, unverified: bool = False, notify: Callable[[str], object] | None = None
+    ) -> Replay:
+        """The training again, to be taken to any of its steps; the network is built once.
+
+        Args:
+            unverified: hand tensors over even if they differ from the record; they say so.
+            notify: told what the user should know, one line each.
+
+        Raises:
+            RunError: the run cannot be replayed.
+            DataError: its data cannot be had any more, or have changed.
+        """
+        if unverified not in self._replays:
+            from opgraph.api.replaying import make_replay
+
+            self._replays[unverified] = make_replay(self, unverified, notify)
+        return self._replays[unverified]
 
     def evaluate(self, data: Any = None, *, step: int | None = None) -> Evaluation:
         """Loss and accuracy on the test split; of the run's own data when left out."""

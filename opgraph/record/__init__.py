@@ -4,7 +4,7 @@ Needs NumPy, pyarrow and safetensors; must not know TensorFlow, or how a step is
 """
 
 from opgraph.record.best import read_best, write_best
-from opgraph.record.damage import Damage, find_damage
+from opgraph.record.damage import Damage, find_damage, graph_problem
 from opgraph.record.directory import check_free
 from opgraph.record.histogram import BINS, bin_edges, bin_label, count_bins, describe_bins
 from opgraph.record.keyframes import Keyframe
@@ -32,6 +32,7 @@ from opgraph.record.quantities import (
     quantities,
 )
 from opgraph.record.reader import Record, open_run
+from opgraph.record.resume import compare_rows
 from opgraph.record.schema import SCHEMA_VERSION, RunInfo, Status, fingerprint_of
 from opgraph.record.survey import SITE_COLUMNS, Survey
 from opgraph.record.tables import STEPS, StepRow, make_tables
@@ -77,11 +78,13 @@ __all__ = [
     "bin_edges",
     "bin_label",
     "check_free",
+    "compare_rows",
     "count_bins",
     "describe_bins",
     "drop_keyframes",
     "find_damage",
     "fingerprint_of",
+    "graph_problem",
     "list_runs",
     "make_tables",
     "measure_from",

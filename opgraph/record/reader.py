@@ -16,7 +16,7 @@ import pyarrow.compute
 
 from opgraph.errors import RunError, suggest
 from opgraph.graph import matching
-from opgraph.record.keyframes import Keyframe, keyframe_steps, read_keyframe
+from opgraph.record.keyframes import Keyframe, keyframe_steps, last_keyframe, read_keyframe
 from opgraph.record.parts import (
     Manifest,
     damaged,
@@ -147,6 +147,10 @@ class Record:
         if step is None and not known:
             raise RunError("the run has no keyframe", where=str(self.path))
         return read_keyframe(self.path, known[-1] if step is None else step)
+
+    def keyframe_at_most(self, step: int) -> tuple[Keyframe | None, list[str]]:
+        """The last readable state at or before a step, and what is wrong with nearer ones."""
+        return last_keyframe(self.path, step)
 
     def manifest(self, number: int) -> Manifest | None:
         """What the steps part of a number says of its siblings; None in runs of schema 1.

@@ -102,16 +102,19 @@ def compare_rows(record: Record, tables: Mapping[SiteKind, Any]) -> None:
     """See whether recomputed rows are those on disk, bit for bit, times aside.
 
     Raises:
-        RunError: they differ; it names step, table, node and column.
+        RunError: they differ; it names the first step at which they do, table, node and column.
     """
+    found: list[tuple[int, RunError]] = []
     steps = tables["steps"]["step"].to_pylist()
     for kind, new in tables.items():
         old = record.table(kind, steps=steps)
         if old.num_rows != new.num_rows or set(old.column_names) != set(new.column_names):
             raise _other_rows(record, kind, old, new)
-        found = first_difference(old, new)
-        if found is not None:
-            raise _difference(record, kind, old, new, found)
+        at = first_difference(old, new)
+        if at is not None:
+            found.append((old["step"][at.row].as_py(), _difference(record, kind, old, new, at)))
+    if found:
+        raise min(found, key=lambda pair: pair[0])[1]
 
 
 def first_difference(old: Any, new: Any) -> Difference | None:

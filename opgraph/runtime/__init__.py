@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from opgraph.runtime.live import built_of
     from opgraph.runtime.objective import Objective, choose_objective
     from opgraph.runtime.recipe import Recipe
+    from opgraph.runtime.replay import Replay
     from opgraph.runtime.starting import Started, load_weights
     from opgraph.runtime.step import Step
     from opgraph.runtime.tracing import Progress, recipe_of, resume, trace
@@ -38,6 +39,7 @@ __all__ = [
     "Prediction",
     "Progress",
     "Recipe",
+    "Replay",
     "Started",
     "Step",
     "Training",
@@ -86,6 +88,7 @@ _MODULES = {
     "evaluation": ("Evaluation", "Prediction", "evaluate", "predict", "restore"),
     "objective": ("Objective", "choose_objective"),
     "recipe": ("Recipe",),
+    "replay": ("Replay",),
     "step": ("Step",),
     "tracing": ("Progress", "recipe_of", "resume", "trace"),
     "training": ("Training", "prepare"),

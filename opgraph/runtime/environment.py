@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import config as tf_config
 
+from opgraph.record import RunInfo
 from opgraph.version import __version__
 
 # Remapping fuses a matrix product with the activation behind it unless somebody else reads what
@@ -85,3 +87,32 @@ def numeric_flags() -> dict[str, Any]:
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1"),
         "statistics": "tensorflow",
     }
+
+
+def adopt_threads(threads: Mapping[str, int]) -> None:
+    """Use as many threads as a run did, as far as TensorFlow has not begun to compute."""
+    setting = tf.config.threading
+    try:
+        if threads.get("intra_op", 0) != setting.get_intra_op_parallelism_threads():
+            setting.set_intra_op_parallelism_threads(threads.get("intra_op", 0))
+        if threads.get("inter_op", 0) != setting.get_inter_op_parallelism_threads():
+            setting.set_inter_op_parallelism_threads(threads.get("inter_op", 0))
+    except RuntimeError:  # TensorFlow has begun; differences() will tell
+        return
+
+
+def differences(info: RunInfo) -> tuple[str, ...]:
+    """What differs between the process in which a run was recorded and this one, in words."""
+    pairs = (
+        ("threads", info.threads, thread_settings()),
+        ("version of", info.versions, software_versions()),
+        ("machine:", info.machine, machine_facts()),
+        ("flag", info.flags, {**numeric_flags(), "jit": info.flags.get("jit", False)}),
+    )
+    return tuple(line for title, then, now in pairs for line in _differing(title, then, now))
+
+
+def _differing(title: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in then.items():
+        if name in now and now[name] != value:
+            yield f"{title} {name}: {value!r} then, {now[name]!r} now"

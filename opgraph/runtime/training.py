@@ -7,7 +7,7 @@ not know files.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from opgraph.record import (
     Keyframe,
     Layout,
     StepRow,
+    StepTensors,
     Survey,
     parse_measure,
 )
@@ -56,6 +57,7 @@ class Measured:
             `val_`.
         is_best: whether the state after it is the best so far, as far as that was asked.
         is_last: whether a controller says that the training ends here.
+        tensors: everything that the step computed, where that was asked for.
     """
 
     step: int
@@ -63,6 +65,7 @@ class Measured:
     figures: Mapping[str, float]
     is_best: bool = False
     is_last: bool = False
+    tensors: StepTensors | None = None
 
     @property
     def loss(self) -> float:
@@ -124,14 +127,19 @@ class Training:
         """The optimizer as it was at the beginning."""
         return _optimizer(self.recipe, self.total_steps)
 
-    def run(self, first: int = 1) -> Iterator[Measured]:
-        """Take the steps from `first` on; its model must be in the state before it."""
+    def run(self, first: int = 1, *, fetch: Container[int] = ()) -> Iterator[Measured]:
+        """Take the steps from `first` on; its model must be in the state before it.
+
+        Args:
+            first: the number of the first step.
+            fetch: the steps whose tensors are handed over.
+        """
         with closing(self._batches(first)) as turns:
             for number in range(first, self.total_steps + 1):
                 waiting = time.perf_counter()
                 epoch, index, batch = next(turns)
                 started = time.perf_counter()
-                packed, layout = self.step.measured(batch.inputs, batch.labels, step=number)
+                packed, layout, tensors = self._taken(number, batch, number in fetch)
                 host = {
                     "step": number,
                     "epoch": epoch,
@@ -144,10 +152,19 @@ class Training:
                     "fingerprint": f"{batch.fingerprint:016x}",
                     "time": datetime.now(UTC),
                 }
-                measured = self.decided(number, packed, layout, host)
-                yield measured
+                measured = self._decided(number, packed, layout, host)
+                yield measured if tensors is None else replace(measured, tensors=tensors)
                 if measured.is_last:
                     return
+
+    def _taken(
+        self, number: int, batch: Batch, fetch: bool
+    ) -> tuple[Array, Layout, StepTensors | None]:
+        """One step: its moments, what stands where among them, and its tensors if wanted."""
+        if not fetch:
+            return *self.step.measured(batch.inputs, batch.labels, step=number), None
+        tensors = self.step.tensors(batch.inputs, batch.labels, step=number, indices=batch.indices)
+        return tensors.packed, tensors.layout, tensors
 
     def batches(self, first: int = 1) -> Iterator[tuple[int, int, int, Batch]]:
         """Step number, epoch, number within the epoch and batch of each step from `first` on."""
@@ -168,8 +185,8 @@ class Training:
         short = min(parts, size) - min(parts, rest)
         return step * min(parts, size) - epochs * short
 
-    def decided(self, number: int, packed: Array, layout: Layout, host: dict[str, Any]) -> Measured:
-        """What controllers make of a step just taken, after a validation if one is due."""
+    def _decided(self, number: int, packed: Array, layout: Layout, host: dict[str, Any]) -> Measured:
+        """What controllers make of a step, after a validation if one is due."""
         figures = self._figures(packed, layout)
         host |= dict.fromkeys((f"{VALIDATION}{name}" for name in self.survey.validated), None)
         if self._is_validated(number):

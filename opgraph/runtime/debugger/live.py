@@ -55,6 +55,7 @@ class LiveSource:
         self._rates: dict[int, float] = {}
         self._done: int | None = self._snapshots.first
         self._turns: Any = None
+        self._fetched: set[int] = set()
         self._latest: StepTensors | None = None
 
     @property
@@ -145,26 +146,22 @@ class LiveSource:
         if step - 1 in self._rates:
             steer(self.training, self._rates[step - 1])
         if self._turns is None:
-            self._turns = self.training.batches(step)
-        _, _, _, batch = next(self._turns)
+            self._turns = self.training.run(step, fetch=self._fetched)
+        self._fetched.clear()
+        if full:
+            self._fetched.add(step)
         self._done = None  # whatever interrupts the step leaves a state that is no longer known
-        program = self.training.step
         try:
-            if full:
-                tensors = program.tensors(
-                    batch.inputs, batch.labels, step=step, indices=batch.indices
-                )
-            else:
-                packed, layout = program.measured(batch.inputs, batch.labels, step=step)
-                tensors = StepTensors(step, {}, (), (), packed, layout)
+            measured = next(self._turns)
         except (tf.errors.OpError, MemoryError) as error:
             raise explain(error, self.training.built, step) from error
-        if self.training.decided(step, tensors.packed, tensors.layout, {}).is_last:
+        if measured.is_last:
             self.last = step
         self._done = step
         if self._snapshots.wants(step):
             self._snapshots.add(self.training.keyframe(step))
-        return tensors
+        row = measured.row
+        return measured.tensors or StepTensors(step, {}, (), (), row.packed, row.layout)
 
     def _known(self) -> int:
         assert self._done is not None

@@ -94,7 +94,5 @@ class RunSource:
         return live, f"{text}, in memory only; opgraph branch records one"
 
     def _state_after(self, step: int) -> Keyframe:
-        if step in self.record.keyframe_steps:
-            return self.record.keyframe(step)
-        self.replay.at(step)
+        self.replay.go_to(step)
         return self.replay.training.keyframe(step)
