@@ -4,6 +4,8 @@ Top layer, beside the command line. Must not compute anything itself.
 """
 
 from opgraph.api.attaching import Attached, attach
+from opgraph.api.branching import branch
+from opgraph.api.comparing import diff
 from opgraph.api.curves import draw_curves
 from opgraph.api.debugging import debug
 from opgraph.api.exporting import export_run
@@ -27,8 +29,10 @@ __all__ = [
     "Graph",
     "Run",
     "attach",
+    "branch",
     "build",
     "debug",
+    "diff",
     "draw_curves",
     "dry_run",
     "evaluate",

@@ -134,6 +134,12 @@ class Run:
             self._replays[unverified] = make_replay(self, unverified, notify)
         return self._replays[unverified]
 
+    def branch(self, step: int, *, output: str | Path, **changes: Any) -> Run:
+        """Train on from the state after a step, with something changed; see `opgraph.branch`."""
+        from opgraph.api.branching import branch
+
+        return branch(self, step, output=output, **changes)
+
     def evaluate(self, data: Any = None, *, step: int | None = None) -> Evaluation:
         """Loss and accuracy on the test split; of the run's own data when left out."""
         from opgraph.api.functions import evaluate

@@ -125,7 +125,7 @@ def command(
     if as_json:
         print_json({"series": [series.as_dict() for panel in panels for series in panel]})
     elif output is None:
-        console().print(_tables(panels, several=len(opened) > 1))
+        console().print(tables(panels, several=len(opened) > 1))
     if output is not None:
         count = sum(map(len, panels))
         click.echo(f"wrote {Path(output)} ({count} curve{'s' if count != 1 else ''})", err=True)
@@ -155,7 +155,8 @@ def _table(*columns: str) -> Any:
     return table
 
 
-def _tables(panels: list[list[Series]], *, several: bool) -> RenderableType:
+def tables(panels: list[list[Series]], *, several: bool) -> RenderableType:
+    """A table for each quantity."""
     from rich.console import Group
 
     return Group(*(_panel(panel, several) for panel in panels))

@@ -43,7 +43,7 @@ def command(as_json: bool, dry_run: bool, **given: Any) -> int:
     if given["steps"] and given["epochs"]:
         raise click.UsageError("--steps and --epochs exclude each other")
     if given["resume"] is not None:
-        return _finished(_go_on(given, dry_run), as_json)
+        return show_run(_go_on(given, dry_run), as_json)
     options = gather(given)
     if "file" not in options:
         raise click.UsageError("which graph? Name its FILE, or write file = ... under [graph]")
@@ -56,8 +56,8 @@ def command(as_json: bool, dry_run: bool, **given: Any) -> int:
         return 0
     words = ["opgraph", *sys.argv[1:]]
     with report.progress_bar() as progress:
-        run = trace(graph, progress=progress, notify=_notify, command=words, **options)
-    return _finished(run, as_json)
+        run = trace(graph, progress=progress, notify=notify, command=words, **options)
+    return show_run(run, as_json)
 
 
 def _go_on(given: Mapping[str, Any], dry_run: bool) -> Run:
@@ -70,15 +70,17 @@ def _go_on(given: Mapping[str, Any], dry_run: bool) -> Run:
         raise click.UsageError("with --resume only --steps can be said; the run knows the rest")
     without_startup_talk()
     with report.progress_bar() as progress:
-        return resume(given["resume"], steps=given["steps"], progress=progress, notify=_notify)
+        return resume(given["resume"], steps=given["steps"], progress=progress, notify=notify)
 
 
-def _finished(run: Run, as_json: bool) -> int:
+def show_run(run: Run, as_json: bool) -> int:
+    """Print what came of a training; the exit code."""
     from opgraph.cli import report
 
     print_json(report.run_data(run)) if as_json else console().print(report.run_summary(run))
     return 0 if run.config["status"] == "finished" else INTERRUPTED
 
 
-def _notify(line: str) -> None:
+def notify(line: str) -> None:
+    """Tell the user something on stderr."""
     click.echo(line, err=True)

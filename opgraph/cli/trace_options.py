@@ -112,6 +112,8 @@ TOPICS: dict[str, dict[str, Any]] = {
         "accumulate": _count("--accumulate", help="Take each batch in N parts; 1."),
         "seed": _option("--seed", type=int, metavar="N",
             help="Of weights, dropout and data order; 0."),
+        "order_seed": _option("--order-seed", type=int, metavar="N",
+            help="Of the data order alone; that of --seed."),
     },
     "Optimizer": {
         "optimizer": _option("--optimizer",

@@ -4,7 +4,7 @@ Knows ops; must not know where a graph was written down, what its shapes are, or
 """
 
 from opgraph.graph.checks import check, expected_inputs
-from opgraph.graph.edit import override
+from opgraph.graph.edit import override, zeroed
 from opgraph.graph.model import Edge, Endpoint, Inferred, Node, OpGraph, Provenance, with_given
 from opgraph.graph.names import NodeNames, layer_name, name_layers
 from opgraph.graph.opaque import SLOT, opaque_arguments, opaque_entry
@@ -28,4 +28,5 @@ __all__ = [
     "opaque_entry",
     "override",
     "with_given",
+    "zeroed",
 ]

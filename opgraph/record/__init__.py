@@ -33,6 +33,7 @@ from opgraph.record.quantities import (
 )
 from opgraph.record.reader import Record, open_run
 from opgraph.record.resume import compare_rows
+from opgraph.record.run_diff import Deviation, RunDiff, Setting, diff_runs
 from opgraph.record.schema import SCHEMA_VERSION, RunInfo, Status, fingerprint_of
 from opgraph.record.survey import SITE_COLUMNS, Survey
 from opgraph.record.tables import STEPS, StepRow, make_tables
@@ -58,16 +59,19 @@ __all__ = [
     "Array",
     "Block",
     "Damage",
+    "Deviation",
     "Keyframe",
     "KeyframePolicy",
     "Layout",
     "Measure",
     "Quantity",
     "Record",
+    "RunDiff",
     "RunInfo",
     "RunSummary",
     "RunWriter",
     "Schedule",
+    "Setting",
     "Site",
     "SiteKind",
     "Status",
@@ -81,6 +85,7 @@ __all__ = [
     "compare_rows",
     "count_bins",
     "describe_bins",
+    "diff_runs",
     "drop_keyframes",
     "find_damage",
     "fingerprint_of",

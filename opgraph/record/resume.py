@@ -74,7 +74,7 @@ def plan_resumption(record: Record, survey: Survey | None, *, extend: bool) -> R
     good, last_step, problem = _good_parts(record)
     notices = [f"{problem.headline}; the rows from step {last_step + 1} on are made anew"] \
         if problem else []  # fmt: skip
-    start, skipped = last_keyframe(record.path, last_step)
+    start, skipped = last_keyframe(record.path, max(last_step, record.info.first_step))
     if start is None:
         raise RunError(
             f"has no keyframe that can be read at or before step {last_step}",

@@ -31,8 +31,20 @@ ENTRIES = (*KINDS, KEYFRAMES, BEST, GRAPH_FILE, SITES_FILE, RUN_FILE)
 
 Status = Literal["running", "finished", "interrupted", "failed"]
 # What runs of schema 1 do not say: they measured a fixed set, with TensorFlow's own reductions.
+# What a run need not say.
+OPTIONAL = ("parent",)
 ADDED_IN_2 = ("measure", "statistics", "replayable", "replayable_reason", "resumptions")
-MAPPINGS = ("config", "data", "versions", "machine", "threads", "flags", "outcome", "measure")
+MAPPINGS = (
+    "config",
+    "data",
+    "versions",
+    "machine",
+    "threads",
+    "flags",
+    "outcome",
+    "measure",
+    "parent",
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,8 @@ class RunInfo:
         replayable: whether any step can be computed again from a keyframe.
         replayable_reason: why not.
         resumptions: when the run was taken up again: `when`, `from_step`, `last_step`, `versions`.
+        parent: of a run that branches off another: its `path` and `fingerprint`, the `step` whose
+            state this one begins with, and the `changes`.
         schema: version of the directory's form.
     """
 
@@ -82,7 +96,20 @@ class RunInfo:
     replayable: bool = True
     replayable_reason: str = ""
     resumptions: tuple[Mapping[str, Any], ...] = ()
+    parent: Mapping[str, Any] = field(default_factory=dict[str, Any])
     schema: int = SCHEMA_VERSION
+
+    @property
+    def first_step(self) -> int:
+        """The step whose state the run begins with: 0 but for one that branches off another."""
+        return int(self.parent.get("step", 0))
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash that tells the run from others, the same from its beginning to its end."""
+        data = self.data.get("fingerprint")
+        facts = {"created": self.created, "graph": self.graph_fingerprint, "seed": self.seed}
+        return fingerprint_of({**facts, "data": data, "parent": self.parent})
 
     def ended(self, status: Status, **outcome: Any) -> RunInfo:
         """The same run, ended."""
@@ -124,7 +151,7 @@ def _known_values(data: Mapping[str, Any], version: int, where: str) -> dict[str
     for item in fields(RunInfo):
         if item.name in data:
             values[item.name] = data[item.name]
-        elif version == 1 and item.name in ADDED_IN_2:
+        elif item.name in OPTIONAL or (version == 1 and item.name in ADDED_IN_2):
             made = item.default_factory
             values[item.name] = item.default if made is MISSING else made()
         elif item.name != "schema":

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opgraph.runtime.branching import branch, changes_from
     from opgraph.runtime.build_live import describe_opaque
     from opgraph.runtime.builder import Built, build, node_names
     from opgraph.runtime.compiled import compiled_settings
@@ -44,8 +45,10 @@ __all__ = [
     "Step",
     "Training",
     "Verified",
+    "branch",
     "build",
     "built_of",
+    "changes_from",
     "choose_objective",
     "compiled_settings",
     "describe_opaque",
@@ -66,6 +69,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "branching": ("branch", "changes_from"),
     "compiled": ("compiled_settings",),
     "live": ("built_of",),
     "verifying": ("Verified", "verify_traced"),

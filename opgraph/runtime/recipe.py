@@ -38,6 +38,7 @@ class Settings(TypedDict, total=False):
     batch_size: int
     accumulate: int
     seed: int
+    order_seed: int | None
     optimizer: str
     learning_rate: float
     schedule: str | None
@@ -78,6 +79,7 @@ class Recipe:
         batch_size: examples in a batch.
         accumulate: parts that a batch is taken in, one after another, for a single update.
         seed: of weights, dropout and data order.
+        order_seed: of the data order and the changes to examples alone, instead of `seed`.
         optimizer: its name, with arguments if wanted (see `optimizer.OPTIMIZERS`).
         learning_rate: the highest one of the schedule.
         schedule: `cosine(warmup=50)`, ... (see `schedules`), or `constant` (or None).
@@ -113,6 +115,7 @@ class Recipe:
     batch_size: int = 32
     accumulate: int = 1
     seed: int = 0
+    order_seed: int | None = None
     optimizer: str = "adam"
     learning_rate: float = 3e-3
     schedule: str | None = "cosine"
@@ -231,7 +234,7 @@ def defaults() -> dict[str, Any]:
 
 def _check_numbers(recipe: Recipe) -> None:
     _check(recipe, COUNTS, "a positive number", lambda x: _is_count(x) and x >= 1)
-    _check(recipe, ("seed",), "a whole number", _is_count)
+    _check(recipe, ("seed", "order_seed"), "a whole number", _is_count)
     _check(recipe, POSITIVE, "a positive number", lambda x: is_number(x) and x > 0)
     _check(recipe, ("weight_decay",), "a number from 0 on", lambda x: is_number(x) and x >= 0)
     _check(

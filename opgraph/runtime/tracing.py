@@ -115,10 +115,10 @@ def trace(
     policy = KeyframePolicy(training.recipe.keyframe_every, training.recipe.keep_keyframes)
     writer = RunWriter(path, info, graph_json, training.survey, overwrite=overwrite, policy=policy)
     with writer:
-        _tell(notify, training, writer)
+        tell(notify, training, writer)
         if begun is not None:
             begun()
-        _record(training, writer, progress)
+        record_steps(training, writer, progress)
     return open_run(path)
 
 
@@ -161,8 +161,8 @@ def resume(
         versions=software_versions(),
         policy=policy,
     )
-    _tell(notify, training, writer)
-    _record(training, writer, progress)
+    tell(notify, training, writer)
+    record_steps(training, writer, progress)
     return open_run(path)
 
 
@@ -245,7 +245,7 @@ def _not_replayable(training: Training) -> str:
     return ""
 
 
-def _tell(notify: Callable[[str], object] | None, training: Training, writer: RunWriter) -> None:
+def tell(notify: Callable[[str], object] | None, training: Training, writer: RunWriter) -> None:
     """Hand on what the user should know."""
     if notify is None:
         return
@@ -257,13 +257,22 @@ def _tell(notify: Callable[[str], object] | None, training: Training, writer: Ru
             notify(line)
 
 
-def _record(training: Training, writer: RunWriter, progress: Progress | None) -> None:
-    """Take all steps and write them down; however it ends, the run can be read."""
+def record_steps(
+    training: Training, writer: RunWriter, progress: Progress | None, begin: int = 0
+) -> None:
+    """Take all steps and write them down; however it ends, the run can be read.
+
+    Args:
+        training: in the state that a new run begins with.
+        writer: of a new run, or of one that goes on.
+        progress: told about each step.
+        begin: the step that the state of a new run is that of.
+    """
     started = time.perf_counter()
     done = 0
     status, outcome = "failed", dict[str, Any]()
     try:
-        done = _begin(training, writer)
+        done = _begin(training, writer, begin)
         with _interruptible() as interrupts:
             for measured in _steps(training, done):
                 done = measured.step
@@ -284,11 +293,11 @@ def _record(training: Training, writer: RunWriter, progress: Progress | None) ->
         writer.end(writer.info.ended(status, steps=done, seconds=seconds, **outcome))
 
 
-def _begin(training: Training, writer: RunWriter) -> int:
+def _begin(training: Training, writer: RunWriter, begin: int) -> int:
     """The first keyframe of a new run, or the state of the last one of an old run; its step."""
     if writer.start is None:
-        writer.keyframe(training.keyframe(0))
-        return 0
+        writer.keyframe(training.keyframe(begin))
+        return begin
     training.restore(writer.start)
     return writer.start.step
 

@@ -103,9 +103,8 @@ class Training:
     def pipeline(self) -> Pipeline:
         """The batches."""
         recipe = self.recipe
-        return Pipeline(
-            self.data.train, recipe.batch_size, seed=recipe.seed, augment=self.data.augment
-        )
+        seed = recipe.seed if recipe.order_seed is None else recipe.order_seed
+        return Pipeline(self.data.train, recipe.batch_size, seed=seed, augment=self.data.augment)
 
     @property
     def survey(self) -> Survey:
@@ -185,7 +184,9 @@ class Training:
         short = min(parts, size) - min(parts, rest)
         return step * min(parts, size) - epochs * short
 
-    def _decided(self, number: int, packed: Array, layout: Layout, host: dict[str, Any]) -> Measured:
+    def _decided(
+        self, number: int, packed: Array, layout: Layout, host: dict[str, Any]
+    ) -> Measured:
         """What controllers make of a step, after a validation if one is due."""
         figures = self._figures(packed, layout)
         host |= dict.fromkeys((f"{VALIDATION}{name}" for name in self.survey.validated), None)

@@ -24,7 +24,7 @@ class Steered(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, schedule: Any) -> None:
         self.schedule = schedule
-        self.fixed = tf.Variable(_NOTHING, trainable=False)
+        self.fixed = tf.Variable(tf.constant(_NOTHING), trainable=False)
 
     def __call__(self, step: Any) -> Any:
         """The learning rate of an update; `step` counts from 0."""
