@@ -60,6 +60,8 @@ def debug(
     wanted = {**checked.as_dict(), **recipe}
     analysis, loaded = prepare(graph, data, input_shape, num_classes, wanted)
     training = prepare_steered(analysis.graph, loaded, checked)
+    if notify is not None and training.step.reductions.notice:
+        notify(training.step.reductions.notice)
     return Session(LiveSource(training), _drawing(Graph(analysis.graph)))
 
 
