@@ -7,7 +7,7 @@ computed nor where they are shown.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from opgraph.errors import RunError, suggest
@@ -20,7 +20,9 @@ class TensorName(NamedTuple):
 
     `what` is `output`, `output.grad`, `output.1`, `output.1.grad` (further ports), a weight before
     the update (`kernel`), `kernel.grad`, `kernel.update`, `kernel.after`, or of a batch
-    normalisation `batch_mean`, `batch_variance`, `moving_mean`, `moving_mean.after` and so on.
+    normalisation `batch_mean`, `batch_variance`, `moving_mean`, `moving_mean.after` and so on. A
+    slot of the optimizer is `kernel.velocity` after and `kernel.velocity.before` before the update;
+    `mask` is what a dropout multiplied by, or what it kept.
     """
 
     node: str
@@ -45,6 +47,12 @@ class TensorName(NamedTuple):
         return TensorName(self.node, f"{self.what}.after")
 
 
+    @property
+    def before(self) -> TensorName:
+        """Its value before the step, for an optimizer's slot."""
+        return TensorName(self.node, f"{self.what}.before")
+
+
 def output_name(node: str, port: int = 0) -> TensorName:
     """The name of an output.
 
@@ -67,6 +75,7 @@ class StepTensors:
         packed: the statistics of the very same step.
         layout: what stands where in `packed`.
         verified: whether they are proved to be those of the recorded step.
+        figures: loss and metrics of the batch, and the learning rate of the update.
     """
 
     step: int
@@ -77,6 +86,7 @@ class StepTensors:
     layout: Layout
     indices: Array | None = None
     verified: bool = False
+    figures: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __getitem__(self, name: TensorName | tuple[str, str]) -> Array | None:
         key = TensorName(*name)
@@ -84,3 +94,37 @@ class StepTensors:
             near = suggest(str(key), [str(known) for known in self.arrays])
             raise RunError("no such tensor", where=f"step {self.step}, {key}", hint=near)
         return self.arrays[key]
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Names of the nodes that have tensors, in topological order."""
+        return tuple(dict.fromkeys(name.node for name in self.arrays))
+
+    def of(self, node: str) -> dict[str, Array | None]:
+        """The tensors of a node, by what they are of it.
+
+        Raises:
+            RunError: there is no such node; the message says which is meant.
+        """
+        found = {name.what: array for name, array in self.arrays.items() if name.node == node}
+        if not found:
+            hint = suggest(node, self.nodes) or f"there are: {', '.join(self.nodes)}"
+            raise RunError(f"no node is called {node!r}", where=f"step {self.step}", hint=hint)
+        return found
+
+    def find(self, node: str, what: str) -> Array:
+        """A tensor that exists.
+
+        Raises:
+            RunError: there is no such node or tensor, or the gradient does not exist.
+        """
+        known = self.of(node)
+        where = f"step {self.step}, {node}"
+        if what not in known:
+            hint = suggest(what, known) or f"there are: {', '.join(known)}"
+            raise RunError(f"no tensor is called {what!r}", where=where, hint=hint)
+        array = known[what]
+        if array is None:
+            raise RunError(f"{what}: the loss does not depend on it, so it does not exist",
+                           where=where)  # fmt: skip
+        return array

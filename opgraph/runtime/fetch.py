@@ -52,6 +52,15 @@ def update_tensors(update: UpdateTensors | None) -> dict[TensorName, Any]:
     return {name: tensor for name, tensor in found.items() if tensor is not None}
 
 
+def slots_before(slots: Mapping[tuple[str, str], Any]) -> dict[TensorName, Array]:
+    """The optimizer's slots as a step finds them, by name."""
+    found: dict[TensorName, Array] = {}
+    for (key, slot), variable in slots.items():
+        node, _, own = key.rpartition("/")
+        found[TensorName(node, f"{own}.{slot}").before] = np.array(variable.numpy())
+    return found
+
+
 def joined_tensors(rows: Sequence[Mapping[TensorName, Array]]) -> dict[TensorName, Array]:
     """The tensors of a step from those of its programs.
 

@@ -89,6 +89,11 @@ class Head:
             weights = tf.gather(tf.constant(self.class_weights, tf.float32), labels)
         return self._loss.values(labels, output, weights)
 
+    def each(self, labels: Tensor, output: Tensor) -> Tensor:
+        """The loss of each example by itself, (examples,)."""
+        rows = range(len(output))
+        return tf.stack([self.value(labels[i : i + 1], output[i : i + 1]) for i in rows])
+
     def predictions(self, output: Tensor) -> Tensor:
         """What an output says: class ids, flags as 0 and 1, or the numbers themselves."""
         if self.kind == "numbers":

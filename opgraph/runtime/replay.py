@@ -12,15 +12,19 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, cast
 
+import tensorflow as tf
+
 from opgraph.errors import OpgraphError, RunError
 from opgraph.graph import OpGraph
 from opgraph.record import (
+    Array,
     Record,
     StepRow,
     StepTensors,
     compare_rows,
     graph_problem,
     make_tables,
+    output_name,
 )
 from opgraph.runtime.data import Data
 from opgraph.runtime.environment import adopt_threads, differences
@@ -123,6 +127,18 @@ class Replay:
             self._restore(step)
         for _ in self._taken(step, frozenset()):
             pass
+
+    def example_losses(self, tensors: StepTensors) -> dict[str, Array]:
+        """The loss of each example of a step by itself, by output.
+
+        Computed from the outputs afterwards: their mean is the loss of the step but for rounding,
+        and regularisation.
+        """
+        found: dict[str, Array] = {}
+        for head, labels in zip(self.training.objective.heads, tensors.labels, strict=True):
+            output = tensors.find(*output_name(head.endpoint.node, head.endpoint.port))
+            found[head.name] = head.each(tf.constant(labels), tf.constant(output)).numpy()
+        return found
 
     def distance(self, step: int) -> int:
         """How many steps have to be taken to have the tensors of one."""

@@ -24,6 +24,7 @@ from opgraph.runtime.fetch import (
     batch_tensors,
     joined_tensors,
     missing_tensors,
+    slots_before,
     update_tensors,
 )
 from opgraph.runtime.kernels import Reductions, reductions
@@ -127,6 +128,7 @@ class Step:
         indices: Array | None = None,
     ) -> StepTensors:
         """The same step with everything handed over."""
+        slots = slots_before(self.core.slots)
         results = self._run("tensors", (*inputs, *labels))
         kinds: Sequence[Part] = ("step",)
         if self.programs.micro_batches > 1:
@@ -136,7 +138,7 @@ class Step:
             for kind, (_, *values) in zip(kinds, results, strict=True)
         ]
         packed, layout = self._joined("tensors", [first.numpy() for first, *_ in results])
-        arrays = {**joined_tensors(rows), **missing_tensors(self.survey)}
+        arrays = {**joined_tensors(rows), **slots, **missing_tensors(self.survey)}
         return StepTensors(
             step, arrays, tuple(inputs), tuple(labels), packed, layout, indices=indices
         )

@@ -152,7 +152,7 @@ class Training:
                     "time": datetime.now(UTC),
                 }
                 measured = self._decided(number, packed, layout, host)
-                yield measured if tensors is None else replace(measured, tensors=tensors)
+                yield measured if tensors is None else self._with_tensors(measured, tensors)
                 if measured.is_last:
                     return
 
@@ -164,6 +164,12 @@ class Training:
             return *self.step.measured(batch.inputs, batch.labels, step=number), None
         tensors = self.step.tensors(batch.inputs, batch.labels, step=number, indices=batch.indices)
         return tensors.packed, tensors.layout, tensors
+
+    def _with_tensors(self, measured: Measured, tensors: StepTensors) -> Measured:
+        start = tensors.layout.start(STEPS, "learning_rate")
+        rate = {} if start is None else {"learning_rate": float(tensors.packed[start])}
+        figures = {**measured.figures, **rate}
+        return replace(measured, tensors=replace(tensors, figures=figures))
 
     def batches(self, first: int = 1) -> Iterator[tuple[int, int, int, Batch]]:
         """Step number, epoch, number within the epoch and batch of each step from `first` on."""
