@@ -21,6 +21,7 @@ from opgraph.api.functions import (
     to_graphviz,
 )
 from opgraph.api.graph import Graph
+from opgraph.api.hindsight import requery
 from opgraph.api.run import Run
 from opgraph.api.training import dry_run, resume, trace, verify_traced
 
@@ -43,6 +44,7 @@ __all__ = [
     "plot",
     "predict",
     "read",
+    "requery",
     "resume",
     "to_graphviz",
     "trace",

@@ -102,6 +102,19 @@ class Run:
 
         return restore(self.path, self.graph.inner, step)
 
+
+    def requery(self, what: Any, **options: Any) -> pa.Table:
+        """An expression or a function over steps of the run; see `opgraph.requery`."""
+        from opgraph.api.hindsight import requery
+
+        return requery(self, what, **options)
+
+    def branch(self, step: int, *, output: str | Path, **changes: Any) -> Run:
+        """Train on from the state after a step, with something changed; see `opgraph.branch`."""
+        from opgraph.api.branching import branch
+
+        return branch(self, step, output=output, **changes)
+
     def at(self, step: int, *, unverified: bool = False) -> StepTensors:
         """Everything that a step computed, made again and proved to be what was recorded.
 
@@ -139,6 +152,7 @@ class Run:
         from opgraph.api.branching import branch
 
         return branch(self, step, output=output, **changes)
+
 
     def evaluate(self, data: Any = None, *, step: int | None = None) -> Evaluation:
         """Loss and accuracy on the test split; of the run's own data when left out."""

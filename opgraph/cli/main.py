@@ -18,6 +18,7 @@ COMMANDS = {
     "draw": "Draw a graph as SVG.",
     "trace": "Train a graph and measure every node at every step.",
     "debug": "Debug a training: step, break on a condition, go back, look at any number.",
+    "requery": "Ask a recorded training what was not recorded.",
     "branch": "Train on from a step of a recorded training, with something changed.",
     "diff": "Say where two recorded trainings begin to differ.",
     "runs": "List recorded trainings, and remove those no longer needed.",

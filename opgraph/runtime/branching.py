@@ -25,6 +25,7 @@ from opgraph.record import (
 )
 from opgraph.runtime.data import Data
 from opgraph.runtime.recipe import Recipe
+from opgraph.runtime.replay import Replay
 from opgraph.runtime.state import named_variables
 from opgraph.runtime.tracing import Progress, describe, recipe_of, record_steps, tell
 from opgraph.runtime.training import Training, prepare
@@ -133,31 +134,17 @@ def branch(
             nothing is written then.
     """
     path = Path(run_dir)
-    if path.resolve() == record.path.resolve():
-        raise RunError("a branch needs a directory of its own", where=str(path))
-    check_free(path, overwrite=overwrite)
+    _check_place(record, path, overwrite)
     parent = recipe_of(record.info)
     recipe = changes.recipe(parent)
     _check_step(record, step)
     graph = network if changes.zero is None else zeroed(network, changes.zero)
     training = prepare(graph, data, recipe)
-    if step >= training.total_steps:
-        raise TraceError(
-            f"the branch would have {training.total_steps} steps, of which {step} are over",
-            where=SECTION,
-            hint="say more steps",
-        )
+    _check_length(training, step)
     keyframe = _state_after(record, network, data, step, notify)
     graph_json = to_json(graph)
-    info = replace(
-        describe(training, graph_json, command),
-        parent={
-            "path": str(record.path),
-            "fingerprint": record.info.fingerprint,
-            "step": step,
-            "changes": changes.as_dict(parent),
-        },
-    )
+    entry = _parent_entry(record, step, changes.as_dict(parent))
+    info = replace(describe(training, graph_json, command), parent=entry)
     take_over(training, keyframe, changes)
     with _writer(training, info, graph_json, path, overwrite) as writer:
         tell(notify, training, writer)
@@ -166,6 +153,13 @@ def branch(
             begun(graph)
         record_steps(training, writer, progress, step)
     return open_run(path)
+
+
+def _parent_entry(record: Record, step: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run.json` says about where a branch comes from."""
+    fingerprint = record.info.fingerprint
+    facts = {"path": str(record.path), "fingerprint": fingerprint, "step": step}
+    return {**facts, "changes": dict(changes)}
 
 
 def take_over(training: Training, keyframe: Keyframe, changes: Changes) -> None:
@@ -217,6 +211,21 @@ def _by_word(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {word: arrays[name] for name, word in _words(ordered).items()}
 
 
+def _check_place(record: Record, path: Path, overwrite: bool) -> None:
+    if path.resolve() == record.path.resolve():
+        raise RunError("a branch needs a directory of its own", where=str(path))
+    check_free(path, overwrite=overwrite)
+
+
+def _check_length(training: Training, step: int) -> None:
+    if step >= training.total_steps:
+        raise TraceError(
+            f"the branch would have {training.total_steps} steps, of which {step} are over",
+            where=SECTION,
+            hint="say more steps",
+        )
+
+
 def _check_step(record: Record, step: int) -> None:
     first, last = record.info.first_step, record.last_step
     if not first <= step <= last:
@@ -236,10 +245,8 @@ def _state_after(
     """The full state after a step: a keyframe, or computed again and compared with the record."""
     if step in record.keyframe_steps:
         return record.keyframe(step)
-    from opgraph.runtime.replay import Replay
-
     replay = Replay(record, network, data, notify=notify)
-    replay.at(step)
+    replay.go_to(step)
     return replay.training.keyframe(step)
 
 

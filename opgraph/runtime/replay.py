@@ -121,7 +121,7 @@ class Replay:
         Raises:
             RunError: there is no such step, or it cannot be reached, or it comes out different.
         """
-        if step != 0:
+        if step != self.record.info.first_step:
             self._check_step(step)
         if not self._is_near(step):
             self._restore(step)
@@ -157,9 +157,10 @@ class Replay:
             return prepare(network, data, replace(recipe, statistics="tensorflow"))
 
     def _check_step(self, step: int) -> None:
-        if not 1 <= step <= self._last:
+        first = self.record.info.first_step + 1
+        if not first <= step <= self._last:
             raise RunError(
-                f"expected a step from 1 to {self._last}, received {step}",
+                f"expected a step from {first} to {self._last}, received {step}",
                 where=str(self.record.path),
                 hint=None if self._last else "the run has no step that can be read",
             )

@@ -27,6 +27,7 @@ EXAMPLES = {
     "--lr 0.1": {"learning_rate": 0.1},
     "--learning-rate 0.1": {"learning_rate": 0.1},
     "--seed 0": {"seed": 0},
+    "--order-seed 3": {"order_seed": 3},
     "--label-smoothing 0": {"label_smoothing": 0.0},
     "--optimizer adamw(beta_2=0.9)": {"optimizer": "adamw(beta_2=0.9)"},
     "--schedule cosine(warmup=5)": {"schedule": "cosine(warmup=5)"},

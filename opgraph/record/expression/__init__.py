@@ -9,6 +9,7 @@ from opgraph.record.expression.evaluating import Answer, Value, answer, evaluate
 from opgraph.record.expression.functions import FUNCTIONS, STATISTICS, Function, statistic_of
 from opgraph.record.expression.names import Figure, Names, Tensors, find_all, names_of_survey
 from opgraph.record.expression.parser import parse
+from opgraph.record.expression.query import Cost, Query, cost, make_query
 from opgraph.record.expression.recorded import Needs, needs, row_scopes
 from opgraph.record.expression.scope import RowScope, Scope, StepScope, figures_of, names_of_step
 from opgraph.record.expression.tree import Expression
@@ -17,21 +18,25 @@ __all__ = [
     "FUNCTIONS",
     "STATISTICS",
     "Answer",
+    "Cost",
     "Expression",
     "Figure",
     "Function",
     "Names",
     "Needs",
+    "Query",
     "RowScope",
     "Scope",
     "StepScope",
     "Tensors",
     "Value",
     "answer",
+    "cost",
     "evaluate",
     "figures_of",
     "find_all",
     "holds",
+    "make_query",
     "names_of_step",
     "names_of_survey",
     "needs",

@@ -133,6 +133,8 @@ def find(
             return _of_nodes(expression, reference, names, [node], reference.parts, None)
     if not rest:
         raise _unknown_figure(expression, reference, names, node)
+    if node is None and head not in names.tensors and _is_relative(head, names):
+        raise _unknown_figure(expression, reference, names, node)
     nodes, over = _nodes(expression, reference, names)
     return _of_nodes(expression, reference, names, nodes, rest, over)
 
@@ -218,6 +220,9 @@ def _unknown_figure(
     expression: Expression, reference: Reference, names: Names, node: str | None
 ) -> Exception:
     word = reference.text
+    if node is None and _is_relative(reference.parts[0], names) and word not in names.tensors:
+        hint = "name its node (conv.output), or choose nodes"
+        return expression.error(f"of which node is {word!r}?", reference.span, hint)
     if word in names.tensors:
         listed = ", ".join(f"{word}.{what}" for what in list(names.tensors[word])[:3])
         return expression.error(f"what of node {word!r}?", reference.span, f"such as {listed}")
@@ -229,6 +234,11 @@ def _unknown_figure(
     return expression.error(
         f"{word!r} is no figure of {place}", reference.span, near or f"there are: {listed}, ..."
     )
+
+
+def _is_relative(word: str, names: Names) -> bool:
+    """Whether nodes have a tensor of that name."""
+    return any(what.split(".")[0] == word for own in names.tensors.values() for what in own)
 
 
 def _unknown_tensor(

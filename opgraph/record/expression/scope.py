@@ -7,8 +7,8 @@ record; any other is made from the tensor.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 from opgraph.record.expression.functions import statistic_of
@@ -44,32 +44,26 @@ class Scope(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
 class StepScope:
     """All tensors of one step.
 
     Attributes:
         tensors: the step.
         node: the node that is meant where none is named.
+        names: what may be named.
+        figures: the numbers of the whole step.
     """
 
-    tensors: StepTensors
-    node: str | None = None
-
-    @cached_property
-    def names(self) -> Names:
-        """What may be named."""
-        return names_of_step(self.tensors)
-
-    @cached_property
-    def figures(self) -> Mapping[str, float]:
-        """The numbers of the whole step."""
-        return figures_of(self.tensors)
+    def __init__(self, tensors: StepTensors, node: str | None = None) -> None:
+        self.tensors = tensors
+        self.node = node
+        self.names: Names = names_of_step(tensors)
+        self.figures: Mapping[str, float] = figures_of(tensors)
 
     def at(self, node: str) -> StepScope:
         """The same step, with another node meant."""
-        other = StepScope(self.tensors, node)
-        other.__dict__.update({"names": self.names, "figures": self.figures})
+        other = copy(self)
+        other.node = node
         return other
 
     def figure(self, name: str) -> float:
