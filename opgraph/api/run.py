@@ -102,7 +102,6 @@ class Run:
 
         return restore(self.path, self.graph.inner, step)
 
-
     def requery(self, what: Any, **options: Any) -> pa.Table:
         """An expression or a function over steps of the run; see `opgraph.requery`."""
         from opgraph.api.hindsight import requery
@@ -146,13 +145,6 @@ class Run:
 
             self._replays[unverified] = make_replay(self, unverified, notify)
         return self._replays[unverified]
-
-    def branch(self, step: int, *, output: str | Path, **changes: Any) -> Run:
-        """Train on from the state after a step, with something changed; see `opgraph.branch`."""
-        from opgraph.api.branching import branch
-
-        return branch(self, step, output=output, **changes)
-
 
     def evaluate(self, data: Any = None, *, step: int | None = None) -> Evaluation:
         """Loss and accuracy on the test split; of the run's own data when left out."""

@@ -1,4 +1,4 @@
-"""`opgraph debug`: a session over a training, led by commands from a terminal, a script or stdin."""
+"""`opgraph debug`: a session over a training, led from a terminal, a script or stdin."""
 
 from __future__ import annotations
 

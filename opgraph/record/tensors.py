@@ -46,7 +46,6 @@ class TensorName(NamedTuple):
         """Its value after the step."""
         return TensorName(self.node, f"{self.what}.after")
 
-
     @property
     def before(self) -> TensorName:
         """Its value before the step, for an optimizer's slot."""

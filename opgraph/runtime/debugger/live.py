@@ -103,7 +103,7 @@ class LiveSource:
             else:
                 self._move(step - 1)
                 scope = StepScope(self._take(step, full=False))
-                scope.__dict__["names"] = self._names
+                scope.names = self._names
                 yield step, scope
 
     def steered(self, step: int, rate: float) -> tuple[Source, str]:
