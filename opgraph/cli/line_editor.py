@@ -6,6 +6,7 @@ Owns this choice; knows nothing about what is typed. Nothing is kept after the s
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,10 +29,10 @@ def make_reader(complete: Complete) -> Ask:
 
 
 def _by_prompt_toolkit(complete: Complete) -> Ask:
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.completion import Completer, Completion
+    toolkit: Any = importlib.import_module("prompt_toolkit")
+    completion: Any = importlib.import_module("prompt_toolkit.completion")
 
-    class Words(Completer):
+    class Words(completion.Completer):
         """Completions of the last word."""
 
         def get_completions(self, document: Any, complete_event: Any) -> Iterator[Any]:
@@ -39,9 +40,9 @@ def _by_prompt_toolkit(complete: Complete) -> Ask:
             text = document.text_before_cursor
             length = len(text.rpartition(" ")[2])
             for found in complete(text):
-                yield Completion(found, start_position=-length)
+                yield completion.Completion(found, start_position=-length)
 
-    session: Any = PromptSession(completer=Words(), complete_while_typing=False)
+    session: Any = toolkit.PromptSession(completer=Words(), complete_while_typing=False)
     return session.prompt
 
 

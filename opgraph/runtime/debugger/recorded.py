@@ -44,6 +44,7 @@ class RunSource:
         self.record = record
         self.replay = Replay(record, network, data, **options)
         self._network, self._data = network, data
+        self._latest: StepTensors | None = None
         steps = record.steps["step"]
         self.first: int = steps[0].as_py() if len(steps) else 1
         self.last = record.last_step
@@ -69,12 +70,15 @@ class RunSource:
 
     def at(self, step: int) -> StepTensors:
         """All tensors of a step, computed again and compared with what is recorded."""
-        return self.replay.at(step)
+        if self._latest is None or self._latest.step != step:
+            self._latest = self.replay.at(step)
+        return self._latest
 
     def scopes(self, steps: range, needed: Sequence[Needs | None]) -> Iterator[tuple[int, Scope]]:
         """Steps one after another: rows of the record where they will do, else replayed."""
         if not are_recorded(needed, self.survey):
             for tensors in self.replay.walk(steps):
+                self._latest = tensors
                 yield tensors.step, StepScope(tensors)
             return
         wanted = joined([x for x in needed if x is not None])

@@ -327,7 +327,9 @@ class Session:
             self._places = places_of(self.graph.order, tensors)
         self._tensors = tensors
         index = self._places.index(place) if place in self._places else 0
-        return self._at(index, reason, f", loss {show.number_text(self._loss)}")
+        proved = self.source.is_live or tensors.verified
+        more = f", loss {show.number_text(self._loss)}{'' if proved else ', not verified'}"
+        return self._at(index, reason, more)
 
     def _at(self, index: int, reason: str = "", more: str = "") -> Stop:
         self._index = index
