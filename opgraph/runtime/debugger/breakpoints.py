@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from opgraph.errors import ExpressionError, TraceError
 from opgraph.record.expression import (
     Expression,
+    Figure,
     Names,
     Needs,
     Scope,
     StepScope,
-    Tensors,
     find_all,
     holds,
     needs,
@@ -105,7 +105,7 @@ def needed_by(condition: Expression, names: Names) -> Needs | None:
 
 
 def place_of(condition: Expression, scope: StepScope) -> Place | None:
-    """Where in a step the first tensor of a condition is made; None for figures of the step.
+    """Where in a step the first name of a condition comes to be; None for the step's number.
 
     For a name over several nodes it is the first one, in the order of the step, that fulfils the
     condition by itself.
@@ -113,7 +113,9 @@ def place_of(condition: Expression, scope: StepScope) -> Place | None:
     for reference, found in zip(
         condition.references(), find_all(condition, scope.names, scope.node), strict=True
     ):
-        if not isinstance(found, Tensors):
+        if isinstance(found, Figure):
+            if found.name != "step":
+                return Place("loss")
             continue
         if found.over is None:
             return Place(phase_of(found.names[0]), found.names[0].node)

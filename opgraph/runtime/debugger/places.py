@@ -65,6 +65,13 @@ def made_at(place: Place, names: Iterable[TensorName]) -> list[TensorName]:
 
 
 def by_weight(names: Sequence[TensorName]) -> list[TensorName]:
-    """The same tensors, those of one weight together."""
-    weights = list(dict.fromkeys(name.what.split(".")[0] for name in names))
-    return sorted(names, key=lambda name: weights.index(name.what.split(".")[0]))
+    """The same tensors, those of one weight together, what was before in front."""
+    bare = [name.what.removesuffix(".before") for name in names]
+    order = {what: number for number, what in enumerate(dict.fromkeys(bare))}
+    weights = list(dict.fromkeys(what.split(".")[0] for what in bare))
+
+    def key(name: TensorName) -> tuple[int, int, bool]:
+        what = name.what.removesuffix(".before")
+        return weights.index(what.split(".")[0]), order[what], what == name.what
+
+    return sorted(names, key=key)

@@ -95,7 +95,8 @@ class RunSource:
         training.restore(state)
         live = LiveSource(training, state, self)
         _, text = live.steered(step, rate)
-        return live, f"{text}, in memory only; opgraph branch records one"
+        words = f"opgraph branch {self.record.path} --step {step} --set lr={rate:g} -o ..."
+        return live, f"{text}, in memory only; to record it: {words}"
 
     def _state_after(self, step: int) -> Keyframe:
         self.replay.go_to(step)

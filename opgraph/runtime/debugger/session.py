@@ -328,8 +328,9 @@ class Session:
         self._tensors = tensors
         index = self._places.index(place) if place in self._places else 0
         proved = self.source.is_live or tensors.verified
-        more = f", loss {show.number_text(self._loss)}{'' if proved else ', not verified'}"
-        return self._at(index, reason, more)
+        is_said = self._places[index].phase == "loss"
+        more = "" if is_said else f", loss {show.number_text(self._loss)}"
+        return self._at(index, reason, more if proved else f"{more}, not verified")
 
     def _at(self, index: int, reason: str = "", more: str = "") -> Stop:
         self._index = index

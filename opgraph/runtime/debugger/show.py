@@ -5,7 +5,7 @@ Owns wording and numbers; moves nothing and computes nothing but summaries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,16 +57,34 @@ def where_text(head: str, graph: OpGraph, places: Sequence[Place], place: Place 
 def place_lines(tensors: StepTensors, place: Place) -> list[str]:
     """What is made at a place: a line a tensor; at the loss the figures of the step."""
     if place.phase == "loss":
-        figures = figures_of(tensors).items()
-        return [f"  {name}  {number_text(x)}" for name, x in figures if name != "step"]
+        figures = figure_rows(figures_of(tensors))
+        return [f"  {name:<13}  {number_text(x)}" for name, x in figures]
     return tensor_lines(tensors, made_at(place, tensors.arrays))
+
+
+def figure_rows(figures: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The figures of a step without those that say nothing new.
+
+    >>> figure_rows({"step": 1, "loss": 2.0, "data_loss": 2.0, "regularization": 0.0})
+    [('loss', 2.0)]
+    """
+    same = {"data_loss": "loss", "clipped_grad_norm": "grad_norm"}
+    return [
+        (name, x)
+        for name, x in figures.items()
+        if name != "step"
+        and not (name == "regularization" and x == 0)
+        and not (name in same and x == figures[same[name]])
+    ]
 
 
 def tensor_lines(tensors: StepTensors, names: Iterable[TensorName]) -> list[str]:
     """A line for each tensor: name, shape, type, and how its numbers lie."""
     rows = [(str(name), *_summary(tensors[name])) for name in names]
     wide = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
-    return [f"  {name:<{wide[0]}}  {shape:<{wide[1]}}  {rest}" for name, shape, rest in rows]
+    return [
+        f"  {name:<{wide[0]}}  {shape:<{wide[1]}}  {rest}".rstrip() for name, shape, rest in rows
+    ]
 
 
 def neighbours_text(graph: OpGraph, tensors: StepTensors, place: Place) -> str:
@@ -77,14 +95,20 @@ def neighbours_text(graph: OpGraph, tensors: StepTensors, place: Place) -> str:
         nodes = [*_sources(graph, place.node), place.node, *_targets(graph, place.node)]
     chosen = [(node, output_name(node)) for node in nodes]
     name_of = {n: (x.grad if place.phase == "backward" else x) for n, x in chosen}
-    width = max(len(f"{n} ({graph[n].kind.kind})") for n in nodes)
-    lines: list[str] = []
-    for node, name in name_of.items():
-        title = f"{node} ({graph[node].kind.kind})"
-        mark = "=>" if node == place.node else "  "
-        shape, rest = _summary(tensors.arrays.get(name))
-        lines.append(f"{mark} {title:<{width}}  {name.what:<11}  {shape:<14}  {rest}".rstrip())
-    return "\n".join(lines)
+    rows = [
+        (
+            "=>" if node == place.node else "  ",
+            f"{node} ({graph[node].kind.kind})",
+            name.what,
+            *_summary(tensors.arrays.get(name)),
+        )
+        for node, name in name_of.items()
+    ]
+    title, what, shape = (max(len(row[column]) for row in rows) for column in (1, 2, 3))
+    return "\n".join(
+        f"{row[0]} {row[1]:<{title}}  {row[2]:<{what}}  {row[3]:<{shape}}  {row[4]}".rstrip()
+        for row in rows
+    )
 
 
 def answer_text(text: str, found: Answer) -> str:
@@ -99,7 +123,7 @@ def answer_text(text: str, found: Answer) -> str:
     elements = np.array2string(
         array, precision=6, threshold=60, edgeitems=3, max_line_width=WIDTH, floatmode="maxprec"
     )
-    return f"{text}  {array.shape} {array.dtype}\n{elements}"
+    return f"{text}  {shape_text(array)}\n{elements}"
 
 
 def error_text(error: OpgraphError) -> str:
@@ -115,9 +139,19 @@ def _summary(array: Array | None) -> tuple[str, str]:
     if array is None:
         return "", "no gradient: the loss is not computed from it"
     wrong = int(statistic_of("nonfinite", array))
-    found = [f"{name} {number_text(statistic_of(name, array)):<12}" for name in SUMMARY]
+    found = [f"{name} {statistic_of(name, array):<10.4g}" for name in SUMMARY]
     counted = [f"{wrong} of {array.size} not finite"] if wrong else []
-    return f"{array.shape} {array.dtype}", " ".join([*found, *counted]).rstrip()
+    return shape_text(array), " ".join([*found, *counted]).rstrip()
+
+
+def shape_text(array: Array) -> str:
+    """Shape and, unless it is the usual one, type.
+
+    >>> shape_text(np.zeros((2, 3), np.float32)), shape_text(np.zeros((), np.int32))
+    ('2×3', 'scalar int32')
+    """
+    shape = "×".join(map(str, array.shape)) or "scalar"
+    return shape if array.dtype == np.float32 else f"{shape} {array.dtype}"
 
 
 def _scalar(value: Any) -> str:

@@ -169,7 +169,7 @@ def test_print(session: Session) -> None:
     assert execute(session, "p d.kernel[0, 0]").text == f"d.kernel[0, 0] = {kernel[0, 0]:.6g}"
     assert execute(session, "p 2 > 1").text == "2 > 1 = true"
     head, *rows = execute(session, "p d.kernel[:2, :2]").text.splitlines()
-    assert (head, len(rows)) == ("d.kernel[:2, :2]  (2, 2) float32", 2)
+    assert (head, len(rows)) == ("d.kernel[:2, :2]  2×2", 2)
     nodes = [line.split()[0] for line in execute(session, "p any.output.max").text.splitlines()[1:]]
     assert nodes == list(session.graph.order)
     assert execute(session, "p r").text.count("\n") == 1

@@ -62,9 +62,11 @@ def test_phase_of_a_tensor(what, phase):
 
 
 def test_tensors_of_a_weight_stand_together():
-    step = tensors("a.kernel", "a.bias", "a.output", "b.kernel", "a.kernel.after", "a.bias.after")
+    step = tensors("a.kernel", "a.bias", "a.output", "b.kernel", "a.kernel.after", "a.bias.after",
+                   "a.kernel.momentum", "a.kernel.momentum.before")  # fmt: skip
     found = [name.what for name in made_at(Place("update", "a"), step.arrays)]
-    assert found == ["kernel", "kernel.after", "bias", "bias.after"]
+    slots = ["kernel.momentum.before", "kernel.momentum"]
+    assert found == ["kernel", "kernel.after", *slots, "bias", "bias.after"]
 
 
 def test_states_are_thinned_evenly_and_the_first_stays():

@@ -184,8 +184,8 @@ def test_a_run_is_left_as_it_is_by_a_branch(recorded: Callable[..., Any], record
     session.goto(6)
     said = session.set_learning_rate(1e-6)
     assert said == (
-        "from step 7 on the learning rate is 1e-06: a branch begins there, in memory only; opgraph"
-        " branch records one"
+        "from step 7 on the learning rate is 1e-06: a branch begins there, in memory only; to"
+        f" record it: opgraph branch {record.path} --step 6 --set lr=1e-06 -o ..."
     )
     assert session.step().step == 7
     assert session.value("lr") == pytest.approx(1e-6)
