@@ -283,7 +283,7 @@ def _number(text: str, default: int | None) -> int:
 _ALL = (
     Command("step", "step [N]", "one step, or N of them", _step, True),
     Command("next", "next", "to the next phase of the step", lambda s, _: s.next().text, True),
-    Command("node", "node [NAME]", "to the next node, or to a node of the phase", _node, True),
+    Command("node", "node [NAME]", "to the next node, or to the next place of a node", _node, True),
     Command("continue", "continue", "to the next breakpoint", lambda s, _: s.proceed().text, True),
     Command("until", "until COND", "to the step in which a condition holds", _until),
     Command("run", "run", "from the beginning to a breakpoint", lambda s, _: s.run().text),

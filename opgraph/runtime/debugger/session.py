@@ -141,10 +141,13 @@ class Session:
         return self.step()
 
     def node(self, name: str | None = None) -> Stop:
-        """One node further within the step, or to a node of the phase."""
+        """One node further within the step, or to the next place of a node.
+
+        Behind the last place of the node in this step comes its first one.
+        """
         _ = self.tensors
         if name is not None:
-            return self._at(self._index_of(self._here().phase, name))
+            return self._at(self._index_of(name))
         return self._at(self._index + 1) if self._index + 1 < len(self._places) else self.step()
 
     def proceed(self) -> Stop:
@@ -340,12 +343,13 @@ class Session:
     def _loss(self) -> float:
         return StepScope(self.tensors).figure("loss")
 
-    def _index_of(self, phase: str, node: str) -> int:
-        known = {x.node: n for n, x in enumerate(self._places) if x.phase == phase and x.node}
-        if node not in known:
-            near = suggest(node, known) or f"there are: {', '.join(known) or 'none'}"
-            raise TraceError(f"there is no node {node!r} in the phase {phase}", hint=near)
-        return known[node]
+    def _index_of(self, node: str) -> int:
+        """The next place of a node in this step."""
+        found = [index for index, place in enumerate(self._places) if place.node == node]
+        if not found:
+            near = suggest(node, self.graph.order) or "'info nodes' lists them"
+            raise TraceError(f"there is no node {node!r} in this step", hint=near)
+        return next((index for index in found if index > self._index), found[0])
 
     def _head(self) -> str:
         if self._tensors is None:

@@ -45,8 +45,8 @@ BAD = {
     " it",
     "until d.kernel > 0": "a condition is one yes or no, this has the shape (4, 8); write any(...)"
     " or all(...)",
-    "node zzz": "there is no node 'zzz' in the phase forward; there are: x, d, r, drop, logits,"
-    " softmax",
+    "node zzz": "there is no node 'zzz' in this step; 'info nodes' lists them",
+    "node logit": "there is no node 'logit' in this step; did you mean 'logits'?",
     "info": "info about what? There are: breakpoints, displays, tensors, nodes",
     "info weather": "info about what? There are: breakpoints, displays, tensors, nodes",
     "info tensors zzz": "there is no node 'zzz'; info nodes",
