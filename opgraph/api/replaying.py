@@ -12,7 +12,7 @@ from opgraph.api.extras import needed_runtime
 
 if TYPE_CHECKING:
     from opgraph.api.run import Run
-    from opgraph.runtime import Replay
+    from opgraph.runtime import Autopsy, Replay
 
 
 def make_replay(
@@ -31,3 +31,18 @@ def make_replay(
     data = recreate(run.config["data"])
     replay = runtime.Replay(run.record, run.graph.inner, data, unverified=unverified, notify=notify)
     return cast("Replay", replay)
+
+
+def find_nonfinite(
+    run: Run,
+    step: int | None = None,
+    unverified: bool = False,
+    notify: Callable[[str], object] | None = None,
+) -> Autopsy | None:
+    """Where numbers of a run stopped being finite; None if all are.
+
+    Raises:
+        RunError: there is no such step, or it cannot be had again.
+    """
+    replay = run.replay(unverified=unverified, notify=notify)
+    return cast("Autopsy | None", needed_runtime().perform_autopsy(replay, step))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opgraph.api.graph import Graph
     from opgraph.record import Record, SiteKind, StepTensors
     from opgraph.render.curves import Series
-    from opgraph.runtime import Evaluation, Prediction, Replay
+    from opgraph.runtime import Autopsy, Evaluation, Prediction, Replay
 
 
 class Run:
@@ -145,6 +145,30 @@ class Run:
 
             self._replays[unverified] = make_replay(self, unverified, notify)
         return self._replays[unverified]
+
+    def autopsy(
+        self,
+        step: int | None = None,
+        *,
+        unverified: bool = False,
+        notify: Callable[[str], object] | None = None,
+    ) -> Autopsy | None:
+        """Where numbers stopped being finite: the first node that made them so, and why.
+
+        Args:
+            step: where to look; the first step whose record has such a number when left out.
+            unverified: go on even if the step comes out other than recorded.
+            notify: told what the user should know, one line each.
+
+        Returns:
+            None if all numbers are finite.
+
+        Raises:
+            RunError: there is no such step, the run cannot be replayed, or comes out different.
+        """
+        from opgraph.api.replaying import find_nonfinite
+
+        return find_nonfinite(self, step, unverified, notify)
 
     def evaluate(self, data: Any = None, *, step: int | None = None) -> Evaluation:
         """Loss and accuracy on the test split; of the run's own data when left out."""

@@ -23,6 +23,7 @@ COMMANDS = {
     "diff": "Say where two recorded trainings begin to differ.",
     "runs": "List recorded trainings, and remove those no longer needed.",
     "curves": "Draw quantities of a recorded training over its steps.",
+    "inspect": "Show the exact tensors of any step of a recorded training.",
     "export": "Write a recorded training for other tools.",
     "evaluate": "Test a recorded training on held-out data.",
     "predict": "Classify images with a recorded training.",

@@ -7,6 +7,7 @@ from opgraph.record.best import read_best, write_best
 from opgraph.record.damage import Damage, find_damage, graph_problem
 from opgraph.record.directory import check_free
 from opgraph.record.histogram import BINS, bin_edges, bin_label, count_bins, describe_bins
+from opgraph.record.indexing import parse_index, take_index
 from opgraph.record.keyframes import Keyframe
 from opgraph.record.layout import (
     DROPOUT,
@@ -37,6 +38,7 @@ from opgraph.record.run_diff import Deviation, RunDiff, Setting, diff_runs
 from opgraph.record.schema import SCHEMA_VERSION, RunInfo, Status, fingerprint_of
 from opgraph.record.survey import SITE_COLUMNS, Survey
 from opgraph.record.tables import STEPS, StepRow, make_tables
+from opgraph.record.tensor_facts import TensorFacts, as_numbers, count_linear, tensor_facts
 from opgraph.record.tensors import StepTensors, TensorName, output_name
 from opgraph.record.thinning import KeyframePolicy
 from opgraph.record.writer import RunWriter
@@ -78,12 +80,15 @@ __all__ = [
     "StepRow",
     "StepTensors",
     "Survey",
+    "TensorFacts",
     "TensorName",
+    "as_numbers",
     "bin_edges",
     "bin_label",
     "check_free",
     "compare_rows",
     "count_bins",
+    "count_linear",
     "describe_bins",
     "diff_runs",
     "drop_keyframes",
@@ -95,10 +100,13 @@ __all__ = [
     "measure_from",
     "open_run",
     "output_name",
+    "parse_index",
     "parse_measure",
     "prefixed",
     "quantities",
     "read_best",
     "remove_run",
+    "take_index",
+    "tensor_facts",
     "write_best",
 ]

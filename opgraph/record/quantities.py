@@ -246,9 +246,15 @@ def _bn() -> list[Quantity]:
         "share of the moving statistics that still comes from their initial values: momentum^calls",
         "bn",
         ("momentum", "calls"),
-        lambda moments: moments["momentum"] ** moments["calls"],
+        lambda moments: _powers(moments["momentum"], moments["calls"]),
     )
     return [*scalars, carried, *vectors]
+
+
+def _powers(bases: Array, exponents: Array) -> Array:
+    """One by one: NumPy rounds a power otherwise where it takes several at once."""
+    pairs = zip(bases.reshape(-1).tolist(), exponents.reshape(-1).tolist(), strict=True)
+    return np.array([base**exponent for base, exponent in pairs]).reshape(bases.shape)
 
 
 def _mean_of(name: str) -> Finish:

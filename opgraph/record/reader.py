@@ -70,6 +70,17 @@ class Record:
                 return int(part.table["step"][-1].as_py())
         return 0
 
+    def check_step(self, step: int) -> None:
+        """Refuse a number that no step has.
+
+        Raises:
+            RunError: it is not among those whose numbers are on disk.
+        """
+        last = self.last_step
+        if not 1 <= step <= last:
+            what = f"expected a step from 1 to {last}" if last else "no step of it can be read"
+            raise RunError(f"{what}, received {step}", where=str(self.path))
+
     @cached_property
     def graph(self) -> dict[str, Any]:
         """The graph, as the JSON data that `formats` reads."""

@@ -16,6 +16,7 @@ from opgraph.render.draw import (
 from opgraph.render.op_pages import op_page, ops_table
 from opgraph.render.table import facts_table
 from opgraph.render.theme import ThemeName
+from opgraph.render.tiles import Tiles, make_tiles
 from opgraph.render.wording import count_text, shape_text, si_text
 
 __all__ = [
@@ -24,10 +25,12 @@ __all__ = [
     "EngineName",
     "TextTable",
     "ThemeName",
+    "Tiles",
     "count_text",
     "draw_scene",
     "draw_svg",
     "facts_table",
+    "make_tiles",
     "op_page",
     "ops_table",
     "shape_text",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opgraph.runtime.branching import branch, changes_from
+    from opgraph.runtime.autopsy import Autopsy, perform_autopsy
     from opgraph.runtime.build_live import describe_opaque
     from opgraph.runtime.builder import Built, build, node_names
     from opgraph.runtime.compiled import compiled_settings
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from opgraph.runtime.verifying import Verified, verify_traced
 
 __all__ = [
+    "Autopsy",
     "Built",
     "Evaluation",
     "Head",
@@ -56,6 +58,7 @@ __all__ = [
     "freeze",
     "load_weights",
     "node_names",
+    "perform_autopsy",
     "plan",
     "predict",
     "prepare",
@@ -70,6 +73,7 @@ __all__ = [
 
 _MODULES = {
     "branching": ("branch", "changes_from"),
+    "autopsy": ("Autopsy", "perform_autopsy"),
     "compiled": ("compiled_settings",),
     "live": ("built_of",),
     "verifying": ("Verified", "verify_traced"),

@@ -75,7 +75,6 @@ class Replay:
         self.difference: RunError | None = None
         self.position: int | None = None
         self._notify: Notify = notify or (lambda _: None)
-        self._last = record.last_step
         for line in differences(record.info):
             self._notify(f"the run was recorded otherwise: {line}")
         self.training: Training = self._prepared(network, data, recipe)
@@ -105,7 +104,7 @@ class Replay:
         """
         wanted = sorted(set(steps))
         for step in wanted:
-            self._check_step(step)
+            self.record.check_step(step)
         while wanted:
             self.go_to(wanted[0] - 1)
             together = self._together(wanted)
@@ -123,6 +122,8 @@ class Replay:
         """
         if step != self.record.info.first_step:
             self._check_step(step)
+        if step != 0:
+            self.record.check_step(step)
         if not self._is_near(step):
             self._restore(step)
         for _ in self._taken(step, frozenset()):
