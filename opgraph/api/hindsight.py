@@ -58,7 +58,7 @@ def requery(
         _tell(notify, "answered from the record; nothing is computed again")
         return query.from_record()
     _tell_cost(query, notify)
-    replay = run.replay(unverified=unverified)
+    replay = run.replay(unverified=unverified, notify=notify)
     return query.from_steps(_counted(replay.walk(query.steps), len(query.steps), on_step))
 
 
@@ -67,10 +67,10 @@ def _tell_cost(query: Query, notify: Callable[[str], object] | None) -> None:
 
     steps, seconds = cost(query.record, query.steps)
     few = f"{len(query.steps):,} step{'s' if len(query.steps) > 1 else ''}"
-    duration = f"{seconds:.0f} s" if seconds >= 1 else "less than a second"
+    duration = f"about {seconds:.0f} s" if seconds >= 1 else "less than a second"
     _tell(
         notify,
-        f"computing {steps:,} steps again to have {few}: about {duration},"
+        f"computing {steps:,} steps again to have {few}: {duration}"
         " beyond starting TensorFlow and building the network",
     )
 

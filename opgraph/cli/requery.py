@@ -54,11 +54,13 @@ def command(
     with it bit for bit. docs/reference/expressions.md has the whole language on one page.
     """
     from opgraph.api import open_run, requery
+    from opgraph.record.expression import make_query
 
     if output is not None and Path(output).suffix.lower() != ".csv":
         raise click.UsageError(f"-o writes a CSV file: name it *.csv; received {output!r}")
     opened = open_run(run)
-    without_startup_talk()
+    if not make_query(opened.record, expression, node, steps).is_recorded:
+        without_startup_talk()
     with _progress() as on_step:
         table = requery(
             *(opened, expression),

@@ -288,6 +288,8 @@ def _tensors(site: Site) -> tuple[TensorName, ...]:
         return (base.grad,)
     if site.kind == "weight":
         return (base, base.grad, base.update, base.after)
+    if site.kind == "slot":
+        return (base, base.before)
     if site.kind == "bn":
         names = BN_MOMENTS if site.connected else BN_MOMENTS[2:]
         return tuple(_bn_tensor(site, name) for name in names)

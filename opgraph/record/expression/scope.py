@@ -135,7 +135,7 @@ def figures_of(tensors: StepTensors) -> dict[str, float]:
     known = {name: tensors.packed[[start]] for name, start in starts.items()}
     metrics = [name.removesuffix(":total") for name in known if name.endswith(":total")]
     heads = [name.removeprefix("loss:") for name in known if name.startswith("loss:")]
-    figures = {"step": float(tensors.step)}
+    figures = {"step": float(tensors.step), **tensors.figures}
     for quantity in quantities("steps", metrics=metrics, heads=heads):
         if all(name in known for name in quantity.moments):
             figures[quantity.name] = float(quantity.finish(known)[0])
