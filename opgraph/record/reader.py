@@ -76,9 +76,9 @@ class Record:
         Raises:
             RunError: it is not among those whose numbers are on disk.
         """
-        last = self.last_step
-        if not 1 <= step <= last:
-            what = f"expected a step from 1 to {last}" if last else "no step of it can be read"
+        first, last = self.info.first_step + 1, self.last_step
+        if not first <= step <= last:
+            what = f"expected a step from {first} to {last}" if last else "no step of it can be read"
             raise RunError(f"{what}, received {step}", where=str(self.path))
 
     @cached_property

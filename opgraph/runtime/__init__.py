@@ -11,8 +11,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opgraph.runtime.branching import branch, changes_from
     from opgraph.runtime.autopsy import Autopsy, perform_autopsy
+    from opgraph.runtime.branching import branch, changes_from
     from opgraph.runtime.build_live import describe_opaque
     from opgraph.runtime.builder import Built, build, node_names
     from opgraph.runtime.compiled import compiled_settings

@@ -28,8 +28,8 @@ step
 next
 node fc
 where
-break conv.kernel.grad.rms > 0.05
-until loss < 2.2
+break conv.kernel.grad.rms > 0.3
+until loss < 2.865
 list
 
 # back
@@ -123,7 +123,7 @@ def test_commands_from_a_pipe(opgraph, here, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("missing.txt",), "missing.txt: no such file"),
+        (("missing.txt",), "missing.txt: cannot be read: No such file"),
         (("net.txt", "-x", "missing.txt"), "'missing.txt' does not exist"),
         (("net.txt", "--optimizer", "adm"), "optimizer: "),
         (("run", "--lr", "0.1"), "a run knows how it was trained; leave out learning_rate"),
@@ -154,7 +154,7 @@ def test_a_changed_run_is_refused_and_the_session_goes_on(opgraph, here, run, tm
 def test_python_refuses_settings_of_a_run(run):
     import opgraph
 
-    with pytest.raises(opgraph.OpgraphError, match=r"^a run knows how it was trained$"):
+    with pytest.raises(opgraph.OpgraphError, match=r"^steps: a run knows how it was trained$"):
         opgraph.debug(run, steps=5)
 
 

@@ -233,7 +233,7 @@ def _info(session: Session, rest: str) -> str:
 
 
 def _breakpoints(session: Session, _: str) -> str:
-    lines = [f"{x.number}  {x.condition}  stopped {x.hits} times" for x in session.breakpoints]
+    lines = [f"{x.number}  {x.condition}  hits {x.hits}" for x in session.breakpoints]
     return "\n".join(lines) or "no breakpoints"
 
 

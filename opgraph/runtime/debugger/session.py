@@ -167,7 +167,7 @@ class Session:
         """Some steps back."""
         before = self.step_number - self.source.first
         if _count(count) > before:
-            raise TraceError(f"there are {max(0, before)} steps before this one")
+            raise TraceError(f"{count} steps back is too far: this is step {self.step_number}")
         return self.goto(self.step_number - count)
 
     def goto(self, step: int) -> Stop:

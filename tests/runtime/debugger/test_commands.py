@@ -20,7 +20,7 @@ BAD = {
     "step 0": "expected a number from 1 on, received 0",
     "step 1²": "expected a whole number, received '1²'",
     "un": "'un' is ambiguous: until, undisplay",
-    "back": "there are 0 steps before this one",
+    "back": "1 steps back is too far: this is step 1",
     "goto": "go to which step?; goto 12",
     "goto 99": "there is no step 99: the training has 12 steps, the first is 1",
     "goto 0": "there is no step 0: the training has 12 steps, the first is 1",
@@ -152,7 +152,7 @@ def test_info(session: Session) -> None:
     assert execute(session, "i d").text == "no displays"
     execute(session, "b step == 3")
     execute(session, "c")
-    assert execute(session, "i b").text == "1  step == 3  stopped 1 times"
+    assert execute(session, "i b").text == "1  step == 3  hits 1"
     assert execute(session, "d 1").text == "breakpoint 1 is gone"
     execute(session, "display loss < 1")
     assert execute(session, "info displays").text == "1  loss < 1"
