@@ -78,7 +78,9 @@ class Record:
         """
         first, last = self.info.first_step + 1, self.last_step
         if not first <= step <= last:
-            what = f"expected a step from {first} to {last}" if last else "no step of it can be read"
+            what = (
+                f"expected a step from {first} to {last}" if last else "no step of it can be read"
+            )
             raise RunError(f"{what}, received {step}", where=str(self.path))
 
     @cached_property

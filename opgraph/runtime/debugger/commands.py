@@ -224,10 +224,11 @@ def _info(session: Session, rest: str) -> str:
         "displays": _displays,
         "tensors": _tensors,
         "nodes": _nodes,
+        "batch": _batch,
     }
     word, _, more = rest.partition(" ")
     matching = [topic for topic in topics if topic.startswith(word)] if word else []
-    if len(matching) != 1:
+    if not matching:
         raise TraceError(f"info about what? There are: {', '.join(topics)}")
     return topics[matching[0]](session, more.strip())
 
@@ -239,6 +240,13 @@ def _breakpoints(session: Session, _: str) -> str:
 
 def _displays(session: Session, _: str) -> str:
     return "\n".join(f"{n}  {x}" for n, x in session.displays.items()) or "no displays"
+
+
+def _batch(session: Session, _: str) -> str:
+    """Which examples the step is made of, and what they should be answered with."""
+    tensors = session.tensors
+    lines = [] if tensors.indices is None else [show.array_text("examples", tensors.indices)]
+    return "\n".join([*lines, *(show.array_text("labels", x) for x in tensors.labels)])
 
 
 def _nodes(session: Session, _: str) -> str:
@@ -299,7 +307,7 @@ _ALL = (
     Command("history", "history EXPR", "a number over the steps", _history),
     Command("where", "where", "step, phase, node and its neighbours", lambda s, _: s.where()),
     Command("list", "list", "what the neighbours hold", lambda s, _: s.neighbours()),
-    Command("info", "info TOPIC", "breakpoints, displays, nodes, tensors [NODE]", _info),
+    Command("info", "info TOPIC", "batch, breakpoints, displays, nodes, tensors [NODE]", _info),
     Command("picture", "picture [FILE]", "the graph as SVG, the node marked", _picture),
     Command("set", "set lr NUMBER", "another learning rate from the next step on", _set),
     Command("save", "save FILE", "tensors of the step (.npz), or the commands typed", _save),

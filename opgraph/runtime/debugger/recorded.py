@@ -17,7 +17,6 @@ from opgraph.runtime.debugger.live import LiveSource
 from opgraph.runtime.debugger.sources import Source, are_recorded, joined
 from opgraph.runtime.debugger.steering import prepare_steered
 from opgraph.runtime.replay import Replay
-from opgraph.runtime.tracing import recipe_of
 
 CHUNK = 64
 
@@ -90,7 +89,7 @@ class RunSource:
         """A training in memory that goes on from a step of the run; the run stays as it is."""
         if step >= int(self.record.info.config["total_steps"]):
             raise TraceError(self.ending, hint="a learning rate holds from the next step on")
-        training = prepare_steered(self._network, self._data, recipe_of(self.record.info))
+        training = prepare_steered(self._network, self._data, self.replay.training.recipe)
         state = self._state_after(step)
         training.restore(state)
         live = LiveSource(training, state, self)

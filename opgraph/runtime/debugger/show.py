@@ -120,6 +120,11 @@ def answer_text(text: str, found: Answer) -> str:
         width = max(map(len, found.nodes))
         pairs = zip(found.nodes, array.reshape(-1), strict=True)
         return "\n".join([text, *(f"  {node:<{width}}  {_scalar(x)}" for node, x in pairs)])
+    return array_text(text, array)
+
+
+def array_text(text: str, array: Array) -> str:
+    """A name, the shape, and the elements of an array; of a large one those at its ends."""
     elements = np.array2string(
         array, precision=6, threshold=60, edgeitems=3, max_line_width=WIDTH, floatmode="maxprec"
     )

@@ -47,8 +47,8 @@ BAD = {
     " or all(...)",
     "node zzz": "there is no node 'zzz' in this step; 'info nodes' lists them",
     "node logit": "there is no node 'logit' in this step; did you mean 'logits'?",
-    "info": "info about what? There are: breakpoints, displays, tensors, nodes",
-    "info weather": "info about what? There are: breakpoints, displays, tensors, nodes",
+    "info": "info about what? There are: breakpoints, displays, tensors, nodes, batch",
+    "info weather": "info about what? There are: breakpoints, displays, tensors, nodes, batch",
     "info tensors zzz": "there is no node 'zzz'; info nodes",
     "set": "only the learning rate can be set; set lr 1e-4",
     "set momentum 0.9": "only the learning rate can be set; set lr 1e-4",
@@ -159,6 +159,9 @@ def test_info(session: Session) -> None:
     assert execute(session, "undisplay 1").text == "display 1 is gone"
     assert execute(session, "d").text == "all breakpoints are gone"
     assert execute(session, "info nodes").text.splitlines()[1] == "d  Dense"
+    head, *rest = execute(session, "info batch").text.splitlines()
+    assert head == "examples  16 int64"
+    assert rest[rest.index("labels  16 int32") + 1].startswith("[")
     assert execute(session, "info t r").text == (
         f"r.output\nr.output.grad\nstatistics of each: {STATISTICS}"
     )

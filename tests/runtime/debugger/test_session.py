@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 
 from opgraph.errors import OpgraphError, TraceError
+from opgraph.formats import to_json
 from opgraph.record import Record
+from opgraph.runtime import branch, changes_from, trace
 from opgraph.runtime.debugger import Place, Session
+from opgraph.runtime.debugger.recorded import RunSource
 
 pytestmark = pytest.mark.tf
 STEPS = 12
@@ -284,3 +288,61 @@ def test_what_comes_out_otherwise_is_refused_or_said_to_be_unverified(
             assert session.step_number == 0
     assert session.step().text.splitlines()[0].endswith(", not verified")
     assert told[-1].startswith("NOT VERIFIED")
+
+
+class Interrupting:
+    """Asks to stop as Ctrl-C does."""
+
+    def on_step(self, step: int, *_: object) -> None:
+        if step == 7:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_unfinished_run_ends_where_it_was_stopped_but_may_branch(
+    tmp_path: Path, networks: Callable[[str], Any], data: Any
+) -> None:
+    graph = networks("tiny")
+    options: dict[str, Any] = {"steps": 12, "batch_size": 16, "learning_rate": 0.02}
+    made = trace(
+        graph,
+        data,
+        run_dir=tmp_path / "run",
+        graph_json=to_json(graph),
+        progress=Interrupting(),
+        **options,
+    )
+    session = Session(RunSource(made, graph, data))
+    stop = session.proceed()
+    assert (stop.step, stop.reason) == (7, "the end: the run (interrupted) has 7 of 12 steps")
+    with pytest.raises(TraceError, match=r"there is no step 8: the run .interrupted. has 7 of 12"):
+        session.goto(8)
+    session.set_learning_rate(0.5)
+    assert session.proceed().step == 12
+    assert session.back(6).step == 6
+
+
+def test_a_recorded_branch_begins_behind_its_parent(
+    tmp_path: Path, record: Record, networks: Callable[[str], Any], data: Any
+) -> None:
+    graph = networks("tiny")
+    made = branch(
+        record,
+        graph,
+        data,
+        step=8,
+        changes=changes_from({"learning_rate": 0.5, "schedule": "constant"}, None),
+        run_dir=tmp_path / "branch",
+        to_json=to_json,
+    )
+    session = Session(RunSource(made, graph, data))
+    assert repr(session) == "before step 9 of 12"
+    assert session.step().step == 9
+    assert session.value("lr") == 0.5
+    with pytest.raises(TraceError, match=r"there is no step 8: .*the first is 9"):
+        session.goto(8)
+    assert session.history("loss").steps == (9, 10, 11, 12)
+    session.set_learning_rate(0.25)
+    session.step()
+    assert session.value("lr") == 0.25
+    assert session.back().step == 9
+    assert session.tensors.verified
