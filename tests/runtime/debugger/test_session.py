@@ -250,25 +250,32 @@ def test_early_stopping_ends_the_training(live: Callable[..., Any]) -> None:
         session.goto(7)
 
 
+@pytest.mark.parametrize(
+    ("program", "condition"), [("measured", "loss < 0"), ("tensors", "rms(d.kernel) < 0")]
+)
 def test_an_interrupt_lands_at_a_step_that_is_whole(
-    live: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    program: str, condition: str, live: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The step that is interrupted has changed the weights already."""
     session = live()
-    expected = session.goto(6) and session.tensors
+    expected = {step: session.goto(step) and session.tensors for step in (6, 7)}
     session.goto(1)
-    measured = session.source.training.step.measured
+    real = getattr(session.source.training.step, program)
 
-    def interrupted(*given: Any, step: int) -> Any:
+    def interrupted(*given: Any, step: int, **more: Any) -> Any:
+        found = real(*given, step=step, **more)
         if step == 7:
             raise KeyboardInterrupt
-        return measured(*given, step=step)
+        return found
 
-    monkeypatch.setattr(session.source.training.step, "measured", interrupted)
+    monkeypatch.setattr(session.source.training.step, program, interrupted)
+    session.break_at(condition)
     stop = session.proceed()
     assert (stop.step, stop.reason) == (6, "interrupted")
     monkeypatch.undo()
-    assert session.tensors.packed.tobytes() == expected.packed.tobytes()
+    assert session.tensors.packed.tobytes() == expected[6].packed.tobytes()
     assert session.step().step == 7
+    assert session.tensors.packed.tobytes() == expected[7].packed.tobytes()
 
 
 def test_what_comes_out_otherwise_is_refused_or_said_to_be_unverified(
