@@ -52,6 +52,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/layout.py
 	$(BIN)/python benchmarks/overhead.py --all
+	$(BIN)/python benchmarks/replay.py
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

@@ -46,7 +46,7 @@ def _lines(found: Autopsy) -> list[str]:
     for name, facts in found.read.items():
         lines.append(f"  made from {name}: {_range(facts)}")
     for element in found.elements:
-        place = ", ".join(map(str, element.index))
+        place = ", ".join(map(str, element.place))
         source = ", ".join(f"{name} {value:.6g}" for name, value in element.made_from.items())
         lines.append(f"  [{place}] is {element.value}" + (f", from {source}" if source else ""))
     if found.examples:

@@ -28,7 +28,7 @@ from opgraph.runtime.replay import Replay
 
 Phase = Literal["before the step", "forward", "loss", "backward", "update"]
 Named = Mapping[str, Array]
-ELEMENTS, PAST = 5, 5
+ELEMENTS, PAST, TRIES = 5, 5, 20
 WORTH = ("max", "rms", "norm")  # what tells best how the output of a node grew
 
 
@@ -36,12 +36,12 @@ class Element(NamedTuple):
     """An element that is not finite.
 
     Attributes:
-        index: where it stands.
+        place: its index.
         value: what it is.
         made_from: elements at the same place of what it was computed from, by name.
     """
 
-    index: tuple[int, ...]
+    place: tuple[int, ...]
     value: float
     made_from: Mapping[str, float]
 
@@ -100,7 +100,7 @@ class Autopsy:
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data; numbers that are not finite are words."""
         elements = [
-            {"index": list(e.index), "value": str(e.value), "made_from": dict(e.made_from)}
+            {"index": list(e.place), "value": str(e.value), "made_from": dict(e.made_from)}
             for e in self.elements
         ]
         past = [[step, x if np.isfinite(x) else str(x)] for step, x in self.past[1]]
@@ -123,20 +123,20 @@ def perform_autopsy(replay: Replay, step: int | None = None) -> Autopsy | None:
     Raises:
         RunError: there is no such step, or it cannot be had again.
     """
-    chosen = first_nonfinite_step(replay.record) if step is None else step
-    if chosen is None:
-        return None
-    tensors = replay.at(chosen)
     graph = replay.training.built.graph
-    found = find_culprit(tensors, graph, replay.example_losses(tensors))
-    return None if found is None else _told(replay, tensors, graph, found)
+    for chosen in suspects(replay.record)[:TRIES] if step is None else [step]:
+        tensors = replay.at(chosen)
+        found = find_culprit(tensors, graph, replay.example_losses(tensors))
+        if found is not None:
+            return _told(replay, tensors, graph, found)
+    return None
 
 
-def first_nonfinite_step(record: Record) -> int | None:
-    """The first step whose record has a number that is not finite; None if all are.
+def suspects(record: Record) -> list[int]:
+    """The steps whose record has a number that is not finite, the first to look at first.
 
-    Gradients of a step that loss scaling left out are passed over: it tries out scales that are too
-    large on purpose. Should there be nothing else, the first of those it is.
+    A norm may be too large for float32 where all elements are finite, hence several. Gradients of
+    steps that loss scaling left out come last: it tries out scales that are too large on purpose.
     """
     table = record.steps
     skipped = {
@@ -146,7 +146,7 @@ def first_nonfinite_step(record: Record) -> int | None:
     fatal = {step for kind in ("output", "bn") for step in _bad_steps(record.table(kind), kind)}
     fatal |= set(_bad_steps(table.select(["step", "loss"]), "steps"))
     wanted = [step for step in steps if step in fatal or step not in skipped]
-    return next(iter([*wanted, *steps]), None)
+    return list(dict.fromkeys([*wanted, *steps]))
 
 
 KINDS: tuple[Any, ...] = ("steps", "output", "output_grad", "weight", "slot", "bn")

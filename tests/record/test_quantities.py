@@ -87,6 +87,15 @@ def test_channels_of_an_array() -> None:
     assert active[:2] == pytest.approx([1, 1 / 3])
 
 
+def test_a_power_has_the_same_bits_for_any_number_of_rows() -> None:
+    """A replayed step is one row, where the training wrote many."""
+    moments = {"momentum": np.full((99, 3), 0.8), "calls": np.arange(1.0, 298).reshape(99, 3)}
+    whole = BY_NAME["bn.initial_weight"].finish(moments)
+    for row in range(99):
+        one = {name: values[row : row + 1, :1] for name, values in moments.items()}
+        assert BY_NAME["bn.initial_weight"].finish(one)[0, 0] == whole[row, 0]
+
+
 def test_every_quantity_is_said_in_words() -> None:
     for quantity in QUANTITIES:
         assert (

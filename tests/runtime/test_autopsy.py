@@ -14,7 +14,7 @@ import pytest
 import opgraph
 from opgraph.errors import TraceError
 from opgraph.record import StepTensors, TensorName
-from opgraph.runtime.autopsy import find_culprit
+from opgraph.runtime.autopsy import find_culprit, suspects
 
 pytestmark = pytest.mark.tf
 
@@ -124,6 +124,25 @@ def test_the_root_of_a_negative_variance(tmp_path: Path) -> None:
     assert found is not None
     assert (found.phase, found.node) == ("forward", "n")
     assert found.causes == ("the root of a negative variance: its variance goes down to -1",)
+
+
+@pytest.mark.slow
+def test_steps_that_loss_scaling_leaves_out_come_last(tmp_path: Path) -> None:
+    """The loss scale of 32768 is too large for these gradients at first, which is no fault."""
+    graph = DENSE.replace(
+        "out: Dense(units=10)", "big: Rescaling(scale=100) -> out: Dense(units=10)"
+    )
+    settings: dict[str, Any] = {"precision": "mixed_float16", "optimizer": "sgd"}
+    run = opgraph.trace(
+        graph, "digits", output=tmp_path / "run", steps=20, learning_rate=1e-6, **settings
+    )
+    skipped = [row["step"] for row in run.steps.to_pylist() if row["skipped"]]
+    assert 0 < len(skipped) < 20
+    assert suspects(run.record)[0] == skipped[0]
+    found = run.autopsy()
+    assert found is not None
+    assert (found.step, found.phase) == (skipped[0], "backward")
+    assert found.causes[0].startswith("overflow in float16 on the way back: the loss scale was")
 
 
 def test_nothing_to_find(tmp_path: Path) -> None:

@@ -292,6 +292,29 @@ def test_no_such_tensor(replay: Replay) -> None:
         assert str(caught.value) == message
 
 
+THREADS = """
+import sys
+import tensorflow as tf
+import opgraph
+if sys.argv[2] == "trace":
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    opgraph.trace(sys.argv[3], "digits", output=sys.argv[1], steps=12)
+else:
+    heard = []
+    run = opgraph.open_run(sys.argv[1])
+    assert run.replay(notify=heard.append).at(8).verified
+    assert tf.config.threading.get_intra_op_parallelism_threads() == 1
+    assert not heard, heard
+"""
+
+
+@pytest.mark.slow
+def test_as_many_threads_as_the_run_had(tmp_path: Path) -> None:
+    for what in ("trace", "replay"):
+        words = [sys.executable, "-c", THREADS, tmp_path / "run", what, NETWORK]
+        subprocess.run(words, check=True, cwd=ROOT)
+
+
 FRESH = """
 import sys, numpy as np, opgraph
 run = opgraph.open_run(sys.argv[1])
