@@ -72,8 +72,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    "branching": ("branch", "changes_from"),
     "autopsy": ("Autopsy", "perform_autopsy"),
+    "branching": ("branch", "changes_from"),
     "compiled": ("compiled_settings",),
     "live": ("built_of",),
     "verifying": ("Verified", "verify_traced"),

@@ -6,7 +6,7 @@ the other. A branch is a run like any other: it is resumed and replayed from its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,14 @@ from opgraph.record import (
     open_run,
 )
 from opgraph.runtime.data import Data
+from opgraph.runtime.environment import adopt_threads, differences
 from opgraph.runtime.recipe import Recipe
-from opgraph.runtime.replay import Replay
+from opgraph.runtime.replay import Replay, replayed_recipe
 from opgraph.runtime.state import named_variables
 from opgraph.runtime.tracing import Progress, describe, recipe_of, record_steps, tell
 from opgraph.runtime.training import Training, prepare
 
+Notify = Callable[[str], object]
 SECTION = "branch"
 ALIASES = {"lr": "learning_rate"}
 CHANGEABLE = (
@@ -107,7 +109,7 @@ def branch(
     run_dir: str | Path,
     to_json: Callable[[OpGraph], Mapping[str, Any]],
     progress: Progress | None = None,
-    notify: Callable[[str], object] | None = None,
+    notify: Notify | None = None,
     begun: Callable[[OpGraph], object] | None = None,
     overwrite: bool = False,
     command: str | Sequence[str] = "",
@@ -135,11 +137,12 @@ def branch(
     """
     path = Path(run_dir)
     _check_place(record, path, overwrite)
-    parent = recipe_of(record.info)
-    recipe = changes.recipe(parent)
     _check_step(record, step)
+    replayed_recipe(record, data)
+    parent = recipe_of(record.info)
     graph = network if changes.zero is None else zeroed(network, changes.zero)
-    training = prepare(graph, data, recipe)
+    adopt_threads(record.info.threads)
+    training = _prepared(graph, data, changes.recipe(parent), record.info)
     _check_length(training, step)
     keyframe = _state_after(record, network, data, step, notify)
     graph_json = to_json(graph)
@@ -153,6 +156,14 @@ def branch(
             begun(graph)
         record_steps(training, writer, progress, step)
     return open_run(path)
+
+
+def _prepared(graph: OpGraph, data: Data, recipe: Recipe, parent: RunInfo) -> Training:
+    """The training of the branch; weights that the parent began with are in its state already."""
+    if parent.statistics == "tensorflow":
+        recipe = replace(recipe, statistics="tensorflow")
+    training = prepare(graph, data, replace(recipe, weights=None))
+    return replace(training, recipe=recipe)
 
 
 def _parent_entry(record: Record, step: int, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,10 +251,13 @@ def _state_after(
     network: OpGraph,
     data: Data,
     step: int,
-    notify: Callable[[str], object] | None,
+    notify: Notify | None,
 ) -> Keyframe:
     """The full state after a step: a keyframe, or computed again and compared with the record."""
     if step in record.keyframe_steps:
+        _tell_lines(
+            notify, (f"the run was recorded otherwise: {x}" for x in differences(record.info))
+        )
         return record.keyframe(step)
     replay = Replay(record, network, data, notify=notify)
     replay.go_to(step)
@@ -257,10 +271,19 @@ def _writer(
     return RunWriter(path, info, graph, training.survey, overwrite=overwrite, policy=policy)
 
 
-def _tell_changes(notify: Callable[[str], object] | None, changes: Changes) -> None:
-    if notify is None:
-        return
-    if changes.new_optimizer:
-        notify("the new optimizer begins with empty slots; its count of updates goes on")
-    if "order_seed" in changes.settings:
-        notify("new order of the data: some examples of this epoch come twice, others not at all")
+def _tell_changes(notify: Notify | None, changes: Changes) -> None:
+    lines = {
+        "the new optimizer begins with empty slots; its count of updates goes on": (
+            changes.new_optimizer
+        ),
+        "new order of the data: some examples of this epoch come twice, others not at all": (
+            "order_seed" in changes.settings
+        ),
+    }
+    _tell_lines(notify, (line for line, is_so in lines.items() if is_so))
+
+
+def _tell_lines(notify: Notify | None, lines: Iterable[str]) -> None:
+    if notify is not None:
+        for line in lines:
+            notify(line)

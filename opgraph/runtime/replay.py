@@ -68,7 +68,7 @@ class Replay:
         Raises:
             RunError: the run cannot be replayed, or was recorded with other data.
         """
-        recipe = _replayed(record, data)
+        recipe = replayed_recipe(record, data)
         adopt_threads(record.info.threads)
         self.record = record
         self.unverified = unverified
@@ -216,7 +216,7 @@ class Replay:
             self._notify(f"NOT VERIFIED: {self.difference.headline}")
 
 
-def _replayed(record: Record, data: Data) -> Recipe:
+def replayed_recipe(record: Record, data: Data) -> Recipe:
     """How the training is made again.
 
     Raises:

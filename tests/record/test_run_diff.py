@@ -83,23 +83,28 @@ def _grad_means(pairs: Pairs) -> tuple[Any, Any]:
     return rows[0], rows[1]
 
 
-def test_the_batch_comes_before_everything(pairs: Pairs, monkeypatch: Any) -> None:
+def test_the_order_within_a_step(pairs: Pairs, monkeypatch: Any) -> None:
+    """The batch, outputs as they follow, figures, gradients from the last node back, weights."""
+    sites = (*pairs.recorded.SITES, Site("output_grad", "lstm", shape=(4,)))
+    pairs.left = pairs.recorded.write_run(pairs.folder / "c", planted=False, sites=sites)
     make = pairs.recorded.make_row
 
     def other(layout: Any, step: int, *, planted: bool) -> Any:
         row = make(layout, step, planted=planted)
-        row.packed[:] += 0.125 * (step >= 4)
-        return type(row)(row.packed, row.layout, {**row.host, "fingerprint": "b" * 16})
+        if step < 4:
+            return row
+        return type(row)(row.packed + 0.125, row.layout, {**row.host, "fingerprint": "b" * 16})
 
     monkeypatch.setattr(pairs.recorded, "make_row", other)
-    found = pairs.diff()
-    assert [(item.step, item.kind, item.quantity) for item in found.deviations][:2] == [
-        (1, "steps", "fingerprint"),
-        (4, "output", "mean"),
+    found = pairs.diff(sites=sites)
+    assert [(item.step, item.kind, item.site, item.quantity) for item in found.deviations] == [
+        (4, "steps", "", "fingerprint"),
+        (4, "output", "x", "mean"),
+        (4, "output_grad", "lstm", "mean"),
+        (4, "weight", "conv/kernel", "value_mean"),
+        (4, "slot", "fc/kernel momentum", "rms"),
     ]
-    by_kind = {item.kind: item for item in found.deviations}
-    assert by_kind["output"].site == "x"
-    assert by_kind["slot"].site == "fc/kernel momentum"
+    monkeypatch.setattr(pairs.recorded, "make_row", make)
 
 
 def test_settings(pairs: Pairs) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +17,8 @@ from opgraph.formats import from_json, to_json
 from opgraph.graph import OpGraph, zeroed
 from opgraph.record import KINDS, Record, open_run
 from opgraph.record.resume import first_difference
-from opgraph.runtime import branch, changes_from, resume, trace
-from opgraph.runtime.data import Data
+from opgraph.runtime import Recipe, branch, changes_from, resume, trace
+from opgraph.runtime.data import Data, Split, Target
 
 pytestmark = pytest.mark.tf
 Networks = Callable[[str], OpGraph]
@@ -264,3 +265,60 @@ def test_zeroing_two_ports_and_names_that_are_taken() -> None:
     assert [str(end) for end in (*made.inputs("a"), *made.inputs("b"))] == ["l_zero", "l_zero_1"]
     with pytest.raises(GraphError, match="there is a node of that name already"):
         zeroed(made, "l")
+
+
+def test_recipe_of_a_branch() -> None:
+    old = Recipe(epochs=3, freeze="a", learning_rate=0.1)
+    new = changes_from({"freeze": "b", "steps": 50, "lr": 0.2}).recipe(old)
+    assert (new.freeze, new.steps, new.epochs, new.learning_rate) == ("a, b", 50, None, 0.2)
+    assert changes_from({"freeze": None}).recipe(old).freeze is None
+    assert changes_from({}).recipe(old) == old
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"ema": 0.9, "accumulate": 2},
+        {"precision": "mixed_float16"},
+        {"schedule": "plateau(patience=1, factor=0.5)", "validate_every": 2},
+        {"early_stopping": "patience=3", "validate_every": 2, "schedule": "constant"},
+        {"optimizer": "schedule_free_adamw"},
+    ],
+    ids=lambda how: ",".join(how) or "plain",
+)
+def test_same_bits_with_all_that_a_state_has(
+    networks: Networks, tmp_path: Path, how: dict[str, Any]
+) -> None:
+    """Batch normalisation, dropout, loss scale, averages, controllers."""
+    network, data = networks("cnn"), pictures()
+    parent = trace(
+        *(network, data),
+        run_dir=tmp_path / "parent",
+        graph_json=to_json(network),
+        **{"steps": 10, "batch_size": 16, "keyframe_every": 4, **how},
+    )
+    made = Branches(parent, network, data, tmp_path).make(step=5)
+    last = parent.last_step
+    assert made.last_step == last > 5
+    assert differing(parent, made, range(6, last + 1)) == {}
+    for name, array in parent.keyframe(last).arrays.items():
+        np.testing.assert_array_equal(array, made.keyframe(last).arrays[name], strict=True)
+    frozen = Branches(parent, network, data, tmp_path / "frozen").make(step=4, freeze="n1,c2")
+    for name in ("model/n1/moving_mean", "model/n1/gamma", "model/c2/kernel"):
+        first, final = (frozen.keyframe(step).arrays[name] for step in (4, frozen.last_step))
+        np.testing.assert_array_equal(first, parent.keyframe(4).arrays[name])
+        np.testing.assert_array_equal(first, final)
+
+
+def pictures() -> Data:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, 72).astype(np.int32)
+    images = random.normal(size=(72, 12, 12, 3)).astype(np.float32)
+    images[:, 0, 0, 0] += labels
+    split = Split((images,), (labels,))
+    names = ("a", "b", "c", "d")
+    targets = (Target("", "classes", (), 4, names),)
+    data = Data(split, split, 4, names, {}, targets)
+    return replace(data, description={"spec": "pictures", "fingerprint": data.fingerprint})

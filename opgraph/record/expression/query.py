@@ -20,8 +20,8 @@ from opgraph.graph import matching
 from opgraph.record.expression.evaluating import answer
 from opgraph.record.expression.names import Names, names_of_survey
 from opgraph.record.expression.parser import parse
-from opgraph.record.expression.recorded import Needs, needs, row_scopes
-from opgraph.record.expression.scope import RowScope, Scope, StepScope
+from opgraph.record.expression.recorded import Needs, joined, needs, row_scopes
+from opgraph.record.expression.scope import Scope, StepScope
 from opgraph.record.expression.tree import Expression
 from opgraph.record.reader import Record
 from opgraph.record.tensors import StepTensors
@@ -88,13 +88,14 @@ class Query:
 
     def from_record(self) -> Any:
         """The table of answers, where the record alone has them."""
-        rows: list[Row] = []
-        for node, needed in self.needed.items():
-            scopes = row_scopes(self.record, needed, self.names, self.steps)
-            for step, scope in scopes.items():
-                own = RowScope(scope.names, scope.figures, scope.statistics, node)
-                rows += self._rows(step, node, own)
-        return _table(sorted(rows, key=lambda row: row.step))
+        scopes = row_scopes(self.record, joined(self.needed.values()), self.names, self.steps)
+        rows = [
+            row
+            for step, scope in scopes.items()
+            for node in self.needed
+            for row in self._rows(step, node, scope.at(node))
+        ]
+        return _table(rows)
 
     def from_steps(self, steps: Iterable[StepTensors]) -> Any:
         """The table of answers, from the tensors of the steps."""
@@ -106,8 +107,7 @@ class Query:
         scope = StepScope(tensors)
         for node in self.needed or self.nodes:
             if isinstance(self.what, Expression):
-                own = scope if node is None else scope.at(node)
-                yield from self._rows(tensors.step, node, own)
+                yield from self._rows(tensors.step, node, scope.at(node))
             else:
                 yield Row(tensors.step, node, _number(self.what(tensors, node), tensors.step, node))
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from opgraph.record.expression.names import Column, Figure, Names, find_all
 from opgraph.record.expression.scope import RowScope
 from opgraph.record.expression.tree import Expression
+from opgraph.record.quantities import SiteKind
 from opgraph.record.reader import Record
 from opgraph.record.survey import SITE_COLUMNS, Survey
 from opgraph.record.tensors import TensorName
@@ -63,6 +65,18 @@ def needs(expression: Expression, names: Names, node: str | None = None) -> Need
     return Needs(tuple(figures), columns, tuple(tensors))
 
 
+def joined(several: Iterable[Needs]) -> Needs:
+    """All that several expressions, or one at several nodes, are made from."""
+    figures: dict[str, None] = {}
+    columns: dict[Key, Column] = {}
+    tensors: dict[TensorName, None] = {}
+    for one in several:
+        figures |= dict.fromkeys(one.figures)
+        columns |= one.columns
+        tensors |= dict.fromkeys(one.tensors)
+    return Needs(tuple(figures), columns, tuple(tensors))
+
+
 def row_scopes(
     record: Record, needed: Needs, names: Names, steps: Iterable[int]
 ) -> dict[int, RowScope]:
@@ -77,7 +91,11 @@ def row_scopes(
     chosen = list(steps)
     table = record.table("steps", steps=chosen)
     figures = {name: _numbers(table[name]) for name in needed.figures}
-    values = {key: _series(record, column, chosen) for key, column in needed.columns.items()}
+    read: dict[SiteKind, _Table] = {}
+    for column in needed.columns.values():
+        if column.kind not in read:
+            read[column.kind] = _Table.of(record, column.kind, chosen)
+    values = {key: read[column.kind].series(column) for key, column in needed.columns.items()}
     return {
         step: RowScope(
             names,
@@ -88,16 +106,30 @@ def row_scopes(
     }
 
 
-def _series(record: Record, column: Column, steps: Sequence[int]) -> dict[int, float]:
-    """A recorded statistic at each step; NaN where it is not defined."""
-    table = record.table(column.kind, steps=steps)
-    mask = np.ones(table.num_rows, bool)
-    for name in SITE_COLUMNS[column.kind]:
-        if name != "connected":
-            mask &= np.array(table[name].to_pylist(), object) == getattr(column.site, name)
-    kept = np.flatnonzero(mask)
-    numbers = _numbers(table[column.quantity.name])[kept]
-    return dict(zip(np.asarray(table["step"])[kept].tolist(), numbers.tolist(), strict=True))
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """The rows of one kind of site, and which of them belong to a site."""
+
+    words: tuple[str, ...]
+    rows: Any
+    places: Mapping[tuple[Any, ...], Sequence[int]]
+
+    @classmethod
+    def of(cls, record: Record, kind: SiteKind, steps: Sequence[int]) -> _Table:
+        words = tuple(name for name in SITE_COLUMNS[kind] if name != "connected")
+        rows = record.table(kind, steps=steps)
+        places: dict[tuple[Any, ...], list[int]] = {}
+        for row, key in enumerate(zip(*(rows[name].to_pylist() for name in words), strict=True)):
+            places.setdefault(key, []).append(row)
+        return cls(words, rows, places)
+
+    def series(self, column: Column) -> dict[int, float]:
+        """A recorded statistic at each step; NaN where it is not defined."""
+        key = tuple(getattr(column.site, name) for name in self.words)
+        kept = pa.array(self.places.get(key, ()), pa.int64())
+        found = self.rows.select(["step", column.quantity.name]).take(kept)
+        numbers = _numbers(found[column.quantity.name]).tolist()
+        return dict(zip(found["step"].to_pylist(), numbers, strict=True))
 
 
 def _numbers(column: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from opgraph.record.expression.functions import statistic_of
@@ -60,7 +60,7 @@ class StepScope:
         self.names: Names = names_of_step(tensors)
         self.figures: Mapping[str, float] = figures_of(tensors)
 
-    def at(self, node: str) -> StepScope:
+    def at(self, node: str | None) -> StepScope:
         """The same step, with another node meant."""
         other = copy(self)
         other.node = node
@@ -99,6 +99,10 @@ class RowScope:
     figures: Mapping[str, float]
     statistics: Mapping[tuple[TensorName, str], float]
     node: str | None = None
+
+    def at(self, node: str | None) -> RowScope:
+        """The same step, with another node meant."""
+        return replace(self, node=node)
 
     def figure(self, name: str) -> float:
         """A number of the whole step."""
