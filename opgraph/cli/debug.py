@@ -131,13 +131,13 @@ def _converse(session: Session, target: str) -> None:
     while True:
         try:
             line = ask(PROMPT)
+            reply = execute(session, line.strip() or again(session))
         except KeyboardInterrupt:
             click.echo()
             continue
         except EOFError:
             click.echo()
             return
-        reply = execute(session, line.strip() or again(session))
         if reply.text:
             click.echo(reply.text)
         if reply.is_over:

@@ -6,14 +6,14 @@ knows neither terminals nor files of commands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from opgraph.errors import OpgraphError, TraceError, suggest
 from opgraph.files import write_text
-from opgraph.record.expression import FUNCTIONS, STATISTICS
+from opgraph.record.expression import FUNCTIONS, STATISTICS, Names
 from opgraph.runtime.debugger import show
 from opgraph.runtime.debugger.places import by_weight
 from opgraph.runtime.debugger.session import Session
@@ -114,16 +114,23 @@ def complete(session: Session, text: str) -> list[str]:
         return [f"{name} " for name in COMMANDS if name.startswith(word)]
     start = max(word.rfind(char) for char in "([,+-*/<>=") + 1
     lead, name = word[:start], word[start:]
-    return [lead + x for x in _names(session) if x.startswith(name)]
+    return [lead + x for x in _names(session.names, name) if x.startswith(name)]
 
 
-def _names(session: Session) -> Iterable[str]:
-    known = session.names
-    yield from known.figures
+def _names(known: Names, word: str) -> Iterator[str]:
+    """Figures, functions and nodes; behind a dot what a node has, behind another statistics."""
+    if "." not in word:
+        yield from known.figures
+        yield from (f"{name}(" for name in FUNCTIONS)
     for node, whats in known.tensors.items():
+        lead = f"{node if node.isidentifier() else repr(node)}."
+        if not word.startswith(lead):
+            yield lead
+            continue
         for what in whats:
-            yield f"{node}.{what}"
-    yield from (f"{name}(" for name in FUNCTIONS)
+            yield f"{lead}{what}"
+            if word.startswith(f"{lead}{what}."):
+                yield from (f"{lead}{what}.{name}" for name in STATISTICS)
 
 
 def _step(session: Session, rest: str) -> str:

@@ -114,6 +114,7 @@ class LiveSource:
             raise TraceError(self.ending, hint="a learning rate holds from the next step on")
         self._rates = {n: x for n, x in self._rates.items() if n < step} | {step: rate}
         self._snapshots.drop_after(step)
+        self._close()
         self.last = self.training.total_steps
         if self._done is None or self._done > step:
             self._done = None
@@ -154,7 +155,8 @@ class LiveSource:
         try:
             measured = next(self._turns)
         except (tf.errors.OpError, MemoryError) as error:
-            raise explain(error, self.training.built, step) from error
+            found = explain(error, self.training.built, step)
+            raise TraceError(found.problem, where=found.where, node=found.node) from error
         if measured.is_last:
             self.last = step
         self._done = step

@@ -181,8 +181,11 @@ def test_print(session: Session) -> None:
 def test_completion(session: Session) -> None:
     assert complete(session, "s") == ["step ", "set ", "save "]
     assert complete(session, "print d.k")[0] == "d.kernel"
-    assert complete(session, "break abs(logi")[0] == "abs(logits.output"
+    assert complete(session, "break abs(logi")[0] == "abs(logits."
     assert complete(session, "print los") == ["loss"]
+    assert complete(session, "print d") == ["data_loss", "d.", "drop."]
+    assert complete(session, "print r.o") == ["r.output", "r.output.grad"]
+    assert complete(session, "print r.output.nonf") == ["r.output.nonfinite"]
     assert complete(session, "print nothing") == []
 
 

@@ -179,6 +179,10 @@ def test_another_learning_rate_begins_a_branch(schedule: str, live: Callable[...
         np.testing.assert_allclose(change, -session.value("lr") * grad, rtol=1e-3, atol=1e-6)
     session.goto(12)
     assert not np.array_equal(session.value("d.kernel.after"), before[12])
+    fifth = session.goto(5) and session.value("d.kernel.after")
+    session.goto(9)
+    session.goto(6)
+    assert np.array_equal(session.value("d.kernel"), fifth)
     for step in (4, 1):
         session.goto(step)
         assert np.array_equal(session.value("d.kernel.after"), before[step])
@@ -248,6 +252,34 @@ def test_early_stopping_ends_the_training(live: Callable[..., Any]) -> None:
     assert session.back(5).step == 1
     with pytest.raises(TraceError, match="there is no step 7: early stopping ends"):
         session.goto(7)
+    session.goto(6)
+    session.set_learning_rate(0.5)
+    assert session.step().step == 7
+
+
+def test_a_learning_rate_from_the_first_step_on(session: Session) -> None:
+    session.set_learning_rate(0.25)
+    assert session.step().step == 1
+    assert session.value("lr") == 0.25
+
+
+def test_a_step_that_tensorflow_refuses_is_one_clear_line(
+    live: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    def refuse(*_: Any, step: int, **__: Any) -> None:
+        raise tf.errors.InternalError(None, None, f"step {step} went wrong")
+
+    session = live()
+    session.goto(3)
+    monkeypatch.setattr(session.source.training.step, "tensors", refuse)
+    with pytest.raises(TraceError) as caught:
+        session.goto(5)
+    assert str(caught.value) == "step 5: TensorFlow failed: step 5 went wrong"
+    assert session.step_number == 3
+    monkeypatch.undo()
+    assert session.goto(5).step == 5
 
 
 @pytest.mark.parametrize(
