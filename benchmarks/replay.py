@@ -5,8 +5,10 @@ python benchmarks/replay.py [--steps 1000] [--pairs 6]
 A run of the sample is recorded with the default keyframes. Then steps are chosen at random and had
 again in a process of its own: seconds beyond importing TensorFlow and building the network, beside
 the bound of 3 s + (steps from the keyframe) x (time of a step). Last, trainings with and without
-keyframes are recorded in turn; the ratio of each pair, and beside it the share of the time that is
-spent on keyframes at all, on whichever thread, which the ratio cannot exceed but for noise.
+keyframes are recorded in turn. The ratios of whole trainings vary by more than what is looked for,
+so the bar is for another figure: the time that taking and writing keyframes, and the smaller parts
+that go before them, takes more on all threads together, as a share of the training. It is the most
+that keyframes can cost.
 """
 
 from __future__ import annotations
@@ -104,17 +106,19 @@ def print_keyframes(folder: Path, steps: int, pairs: int) -> None:
     clock = Clock()
     Training.keyframe = clock.timed(Training.keyframe)
     storing: Any = RunWriter
-    storing._store_keyframe = clock.timed(storing._store_keyframe)
+    for name in ("_store_keyframe", "_store"):
+        setattr(storing, name, clock.timed(getattr(storing, name)))
     ratios: list[float] = []
     shares: list[float] = []
     for number in range(pairs):
         times: dict[str, float] = {}
+        spent: dict[str, float] = {}
         for name in ("with", "without")[:: 1 if number % 2 else -1]:
             clock.seconds = 0.0
             settings = {} if name == "with" else {"keyframe_every": NEVER}
             times[name] = record(folder / name, steps, **settings)
-            if name == "with":
-                shares.append(clock.seconds / times[name])
+            spent[name] = clock.seconds
+        shares.append((spent["with"] - spent["without"]) / times["without"])
         ratios.append(times["with"] / times["without"])
     files = sorted((folder / "with" / "keyframes").iterdir())
     size = sum(file.stat().st_size for file in files)
@@ -123,7 +127,7 @@ def print_keyframes(folder: Path, steps: int, pairs: int) -> None:
     verdict = "met" if 1 + share <= BAR else "MISSED"
     print(f"\nkeyframes: {len(files)} in {steps} steps, {size / 1e6:.1f} MB, {pairs} pairs")
     print(f"  with / without              {middle:>8.3f}  ({low:.3f} .. {high:.3f})")
-    print(f"  1 + share of the time       {1 + share:>8.3f}   bar {BAR:.2f} {verdict}")
+    print(f"  most that they can cost     {1 + share:>8.3f}   bar {BAR:.2f} {verdict}")
 
 
 def main() -> None:

@@ -217,9 +217,9 @@ def _chosen(
 
 
 def _minus(one: Array | None, other: Array | None) -> Array | None:
-    """The difference in the wider of float32 and their own type; None where shapes differ."""
+    """The difference in float32, or in float64 of wider types; None where shapes differ."""
     if one is None or other is None or one.shape != other.shape:
         return None
-    wide = np.result_type(np.float32, np.float64 if one.dtype.kind in "iub" else np.float32)
-    kind = np.float64 if one.dtype == np.float64 else wide
-    return np.asarray(one.astype(kind) - other.astype(kind))
+    wide = one.dtype == np.float64 or one.dtype.kind in "iub"
+    kind = np.float64 if wide else np.float32
+    return one.astype(kind) - other.astype(kind)

@@ -115,7 +115,7 @@ def diff_runs(left: Record, right: Record) -> RunDiff:
     found: list[Deviation] = []
     numbers = 0
     for kind in ORDER if steps else ():
-        comparison = _Comparison(left, right, kind)
+        comparison = _Comparison(left, right, kind, steps[0])
         deviation, count = comparison.first(steps)
         numbers += count
         left_out += comparison.left_out
@@ -151,7 +151,7 @@ def _common_steps(left: Record, right: Record) -> tuple[range, list[str]]:
 class _Comparison:
     """One table of two runs: the sites and columns that both have."""
 
-    def __init__(self, left: Record, right: Record, kind: SiteKind) -> None:
+    def __init__(self, left: Record, right: Record, kind: SiteKind, step: int) -> None:
         self.records = left, right
         self.kind: SiteKind = kind
         self.words = [name for name in SITE_COLUMNS[kind] if name != "connected"]
@@ -161,7 +161,7 @@ class _Comparison:
         for place, own, other in (("first", *sites), ("second", *reversed(sites))):
             alone = [self._named(site) for site in own if site not in other]
             self._leave_out(f"{kind} of", alone, place)
-        self.columns = self._columns()
+        self.columns = self._columns([r.table(kind, steps=step).schema for r in self.records])
 
     def first(self, steps: Sequence[int]) -> tuple[Deviation | None, int]:
         """The first number that differs, and how many were compared."""
@@ -183,23 +183,27 @@ class _Comparison:
     def _key(self, site: Site) -> tuple[Any, ...]:
         return tuple(getattr(site, name) for name in self.words)
 
-    def _columns(self) -> list[str]:
+    def _columns(self, schemas: Sequence[Any]) -> list[str]:
         """Columns of both with the same meaning, measured at the same steps."""
-        found = [{q.name: q for q in r.survey.quantities(self.kind)} for r in self.records]
+        heads = ("step", "connected", *self.words, *TIMES)
+        found = [[name for name in schema.names if name not in heads] for schema in schemas]
         for place, own, other in (("first", *found), ("second", *reversed(found))):
             self._leave_out(f"{self.kind}:", [name for name in own if name not in other], place)
-        both = [name for name in found[0] if name in found[1] and name not in TIMES]
+        both = [name for name in found[0] if name in found[1]]
         both.sort(key=lambda name: name not in BATCH)  # what a step begins with comes first
         apart = [name for name in both if not self._same_schedule(name)]
+        apart += [name for name in both if len({x.field(name).type for x in schemas}) > 1]
         if apart:
-            self.left_out.append(f"{self.kind}: {_listed(apart)}, measured at other steps")
+            self.left_out.append(
+                f"{self.kind}: {_listed(apart)}, measured at other steps or in another way"
+            )
         return [name for name in both if name not in apart]
 
     def _same_schedule(self, name: str) -> bool:
         if self.kind == "steps":
             return True
         full = f"{self.kind}.{name}"
-        first, second = (record.survey.measure.schedules[full] for record in self.records)
+        first, second = (record.survey.measure.schedules.get(full) for record in self.records)
         return first == second
 
     def _leave_out(self, what: str, names: Sequence[str], place: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -313,6 +314,33 @@ def test_as_many_threads_as_the_run_had(tmp_path: Path) -> None:
     for what in ("trace", "replay"):
         words = [sys.executable, "-c", THREADS, tmp_path / "run", what, NETWORK]
         subprocess.run(words, check=True, cwd=ROOT)
+
+
+NO_COMPILER = """
+import sys
+import opgraph
+run = opgraph.open_run(sys.argv[1])
+try:
+    run.at(8)
+except opgraph.OpgraphError as error:
+    print(type(error).__name__)
+heard = []
+print(run.replay(unverified=True, notify=heard.append).at(8).verified)
+print(heard[0])
+"""
+
+
+@pytest.mark.slow
+def test_statistics_of_a_kernel_that_cannot_be_had_here(run: opgraph.Run, tmp_path: Path) -> None:
+    if run.record.info.statistics != "kernel":
+        pytest.skip("there is no compiler here at all")
+    environment = {**os.environ, "OPGRAPH_CACHE": str(tmp_path), "CXX": "no-such-compiler"}
+    words = [sys.executable, "-c", NO_COMPILER, str(run.path)]
+    found = subprocess.run(words, check=True, cwd=ROOT, env=environment, capture_output=True,
+                           text=True)  # fmt: skip
+    error, verified, notice = found.stdout.splitlines()
+    assert (error, verified) == ("MissingDependencyError", "False")
+    assert notice.endswith("; statistics are made by TensorFlow's ops instead")
 
 
 FRESH = """

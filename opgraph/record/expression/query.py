@@ -82,9 +82,10 @@ class Query:
     @property
     def is_recorded(self) -> bool:
         """Whether the record alone has the answer."""
-        survey = self.record.survey
-        found = self.needed.values()
-        return bool(found) and all(needed.are_recorded(survey) for needed in found)
+        if not self.needed:
+            return False
+        needed = joined(self.needed.values())
+        return needed.are_recorded(self.record.survey) and needed.have_columns(self.record)
 
     def from_record(self) -> Any:
         """The table of answers, where the record alone has them."""
@@ -174,9 +175,9 @@ def _tells_all(record: Record) -> bool:
 def _nodes(record: Record, glob: str | None) -> tuple[str | None, ...]:
     if glob is None:
         return (None,)
-    sites = dict.fromkeys(site.node for site in record.survey.sites if site.node)
-    listed = (str(node.get("name")) for node in record.graph.get("nodes", ()))
-    known = sites | dict.fromkeys(listed)
+    known = dict.fromkeys(site.node for site in record.survey.sites if site.node)
+    if not _tells_all(record):
+        known |= dict.fromkeys(str(node.get("name")) for node in record.graph.get("nodes", ()))
     found = matching(glob, known)
     if not found:
         hint = suggest(glob, known)
@@ -198,9 +199,8 @@ def _steps(record: Record, steps: Steps) -> tuple[int, ...]:
         )
         found = sorted({step for step in asked if first <= step <= last})
     if not found:
-        raise RunError(
-            f"the run has none of these steps; it has {first} to {last}", where=str(record.path)
-        )
+        there = f"it has {first} to {last}" if first <= last else "none of it can be read"
+        raise RunError(f"the run has none of these steps; {there}", where=str(record.path))
     return tuple(found)
 
 

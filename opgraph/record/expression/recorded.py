@@ -42,6 +42,17 @@ class Needs:
         quantities = (column.quantity.full_name for column in self.columns.values())
         return not self.tensors and all(q in survey.measure.at_every_step for q in quantities)
 
+    def have_columns(self, record: Record) -> bool:
+        """Whether they stand in the tables of a run; those of schema 1 have fewer columns."""
+        wanted: dict[SiteKind, set[str]] = {"steps": set(self.figures)}
+        for column in self.columns.values():
+            wanted.setdefault(column.kind, set()).add(column.quantity.name)
+        step = record.last_step
+        return all(
+            names <= set(record.table(kind, steps=step).column_names)
+            for kind, names in wanted.items()
+        )
+
 
 def needs(expression: Expression, names: Names, node: str | None = None) -> Needs:
     """What an expression is made from.

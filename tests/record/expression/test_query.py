@@ -130,3 +130,9 @@ def test_cost_counts_from_the_nearest_full_state(
     assert found.steps == count
     times = record.steps["step_time"].to_numpy()
     assert found.seconds == pytest.approx(count * np.median(times))
+
+
+def test_a_run_of_an_older_schema() -> None:
+    old = open_run(Path(__file__).parents[1] / "data" / "schema-1")
+    assert make_query(old, "any.output.rms > 0").is_recorded
+    assert not make_query(old, "any.output.norm > 0").is_recorded
