@@ -188,6 +188,15 @@ def test_another_learning_rate_begins_a_branch(schedule: str, live: Callable[...
         assert np.array_equal(session.value("d.kernel.after"), before[step])
 
 
+def test_an_earlier_branch_takes_the_place_of_a_later_one(live: Callable[..., Any]) -> None:
+    session = live()
+    for step, rate in ((8, 0.125), (4, 0.25)):
+        session.goto(step)
+        session.set_learning_rate(rate)
+        session.goto(12)
+        assert session.value("lr") == rate
+
+
 def test_a_run_is_left_as_it_is_by_a_branch(recorded: Callable[..., Any], record: Record) -> None:
     session = recorded()
     files = {p: p.stat().st_mtime_ns for p in record.path.rglob("*") if p.is_file()}
