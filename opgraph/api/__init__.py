@@ -7,6 +7,7 @@ from opgraph.api.attaching import Attached, attach
 from opgraph.api.branching import branch
 from opgraph.api.comparing import diff
 from opgraph.api.curves import draw_curves
+from opgraph.api.debugging import debug
 from opgraph.api.exporting import export_run
 from opgraph.api.functions import (
     build,
@@ -31,6 +32,7 @@ __all__ = [
     "attach",
     "branch",
     "build",
+    "debug",
     "diff",
     "draw_curves",
     "dry_run",

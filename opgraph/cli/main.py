@@ -17,6 +17,7 @@ COMMANDS = {
     "show": "Print the table of a graph: shapes, parameters, cost.",
     "draw": "Draw a graph as SVG.",
     "trace": "Train a graph and measure every node at every step.",
+    "debug": "Debug a training: step, break on a condition, go back, look at any number.",
     "requery": "Ask a recorded training what was not recorded.",
     "branch": "Train on from a step of a recorded training, with something changed.",
     "diff": "Say where two recorded trainings begin to differ.",

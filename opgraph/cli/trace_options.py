@@ -70,8 +70,9 @@ class Sections(click.Command):
         records = {p.name: p.get_help_record(ctx) for p in self.get_params(ctx)}
         for title, options in TOPICS.items():
             rows = [record for name in options if (record := records.pop(name, None))]
-            with formatter.section(title):
-                formatter.write_dl(rows)
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
         records.pop("file", None)  # stands in the text above
         rest = [record for record in records.values() if record]
         with formatter.section("Other"):

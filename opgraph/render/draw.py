@@ -35,6 +35,7 @@ def draw_scene(
     legend: bool = True,
     foot: bool = True,
     wrap: bool = True,
+    mark: str | None = None,
 ) -> Scene:
     """The picture of a graph as a tree of boxes, texts and lines; see `draw_svg`."""
 
@@ -44,7 +45,7 @@ def draw_scene(
         return arrange(sketch, direction, wrap)
 
     show = Show(show_shapes, show_params, show_attrs)
-    options = Options(show, edge_shapes if show_shapes else "none", title, legend, foot)
+    options = Options(show, edge_shapes if show_shapes else "none", title, legend, foot, mark)
     return Picture(analysis, options, place, direction == "LR").scene()
 
 
@@ -62,6 +63,7 @@ def draw_svg(
     legend: bool = True,
     foot: bool = True,
     wrap: bool = True,
+    mark: str | None = None,
 ) -> str:
     """The picture of a graph as a self-contained SVG; the same bytes every time.
 
@@ -80,6 +82,7 @@ def draw_svg(
         legend: whether colours and type are explained.
         foot: whether the totals stand below.
         wrap: whether a long chain is cut into columns.
+        mark: name of a node to draw a frame around.
 
     Raises:
         MissingDependencyError: `engine="dot"` and no Graphviz at hand.
@@ -96,6 +99,7 @@ def draw_svg(
         legend=legend,
         foot=foot,
         wrap=wrap,
+        mark=mark,
     )
     return write_svg(scene, THEMES[theme])
 

@@ -26,6 +26,7 @@ LABEL_HEIGHT = 12.0
 ARROW, ARROW_HALF = 6.0, 3.2
 LEAST_CONTENT = 300.0
 LINE_ROOM = 8.0
+FRAME, FRAME_COLOUR = 4.0, "#DC2626"
 
 Engine = Callable[[Sketch], Layout]
 
@@ -40,6 +41,7 @@ class Options:
         title: above the picture; the graph's name when None, nothing when empty.
         legend: whether colours and type are explained.
         foot: whether the totals stand below.
+        mark: name of a node with a frame around it, if any.
     """
 
     show: Show = field(default_factory=Show)
@@ -47,6 +49,7 @@ class Options:
     title: str | None = None
     legend: bool = True
     foot: bool = True
+    mark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,8 +166,9 @@ class Picture:
         for (name, index), card in zip(self.names.items(), self.cards, strict=True):
             height = self.heights[index]
             facts = self.analysis[name]
+            frame = (_frame(self.width, height),) if name == self.options.mark else ()
             yield Group(
-                set_card(card, self.width, height),
+                (*frame, *set_card(card, self.width, height)),
                 at=layout.corners[index],
                 ident=f"n{index}",
                 kind="node",
@@ -226,6 +230,12 @@ class Picture:
                 bottom += LEGEND_ROW
             bottom -= LEGEND_ROW
         return tuple(items), bottom
+
+
+def _frame(width: float, height: float) -> Rect:
+    """What marks a node: a rectangle that looks out from behind its card."""
+    wide, high = width + 2 * FRAME, height + 2 * FRAME
+    return Rect(-FRAME, -FRAME, wide, high, "mark", CORNER, FRAME_COLOUR)
 
 
 def _foot_lines(text: str, width: float) -> list[str]:

@@ -16,7 +16,6 @@ from opgraph.graph import OpGraph, zeroed
 from opgraph.record import (
     Array,
     Keyframe,
-    KeyframePolicy,
     Record,
     RunInfo,
     RunWriter,

@@ -7,7 +7,7 @@ not know files.
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -272,8 +272,19 @@ class Training:
         self.controllers.restore(keyframe.state)
 
 
-def prepare(network: OpGraph | Built, data: Data, recipe: Recipe) -> Training:
+def prepare(
+    network: OpGraph | Built,
+    data: Data,
+    recipe: Recipe,
+    adapt: Callable[[Any], Any] | None = None,
+) -> Training:
     """Build the network and make all programs of its step.
+
+    Args:
+        network: a completed graph, or what `build` made of one.
+        data: what to train on.
+        recipe: how.
+        adapt: handed the optimizer of the recipe before a program is made; what it returns is used.
 
     Raises:
         OpgraphError: the network cannot be built, or cannot be trained on these labels.
@@ -290,7 +301,7 @@ def prepare(network: OpGraph | Built, data: Data, recipe: Recipe) -> Training:
     mark_objective(built, objective)
     step = Step(
         built,
-        _optimizer(recipe, total),
+        _optimizer(recipe, total, adapt),
         objective=objective,
         measure=parse_measure(recipe.measure, recipe.sites),
         statistics=reductions(recipe.statistics),
@@ -330,8 +341,10 @@ def _objective(built: Built, data: Data, recipe: Recipe) -> Objective:
     )
 
 
-def _optimizer(recipe: Recipe, total: int) -> Any:
+def _optimizer(recipe: Recipe, total: int, adapt: Callable[[Any], Any] | None = None) -> Any:
     optimizer = recipe.make_optimizer(total)
+    if adapt is not None:
+        optimizer = adapt(optimizer)
     if recipe.precision == "mixed_float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
