@@ -129,3 +129,20 @@ def test_a_branch_that_differs_is_replayed_and_asked(run: opgraph.Run, tmp_path:
         *("graph", "config.learning_rate", "config.freeze"),
     ]
     assert found.settings[0].right == "also r_zero"
+
+
+def test_a_run_that_measured_some_sites_only(tmp_path: Path) -> None:
+    run = opgraph.trace(
+        *(NETWORK, "synthetic:blobs:100"),
+        output=tmp_path / "run",
+        steps=4,
+        batch_size=16,
+        sites="d",
+    )
+    told: list[str] = []
+    run.requery("loss", steps=3, notify=told.append)
+    run.requery("output.rms", nodes="d", steps=3, notify=told.append)
+    assert told == ["answered from the record; nothing is computed again"] * 2
+    assert run.requery("output.rms", nodes="r", steps=3)["value"].to_pylist()[0] > 0
+    several = run.requery("any.output.rms", steps=3)["node"].to_pylist()
+    assert several == ["x", "d", "r", "drop", "logits", "softmax"]

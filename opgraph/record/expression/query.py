@@ -18,7 +18,7 @@ import pyarrow as pa
 from opgraph.errors import ExpressionError, RunError, suggest
 from opgraph.graph import matching
 from opgraph.record.expression.evaluating import answer
-from opgraph.record.expression.names import Names, names_of_survey
+from opgraph.record.expression.names import Names, Tensors, find_all, names_of_survey
 from opgraph.record.expression.parser import parse
 from opgraph.record.expression.recorded import Needs, joined, needs, row_scopes
 from opgraph.record.expression.scope import Scope, StepScope
@@ -63,10 +63,12 @@ class Query:
     def needed(self) -> dict[str | None, Needs]:
         """What the expression is made from at each node that has it; empty if that is not known.
 
+        A run that measures some sites only does not know what the others have.
+
         Raises:
             ExpressionError: no node has it.
         """
-        if not isinstance(self.what, Expression) or not _tells_all(self.record):
+        if not isinstance(self.what, Expression):
             return {}
         found: dict[str | None, Needs] = {}
         first: ExpressionError | None = None
@@ -75,9 +77,15 @@ class Query:
                 found[node] = needs(self.what, self.names, node)
             except ExpressionError as error:
                 first = first or error
+        if not _tells_all(self.record):
+            return {} if first is not None or self._is_of_several(self.what) else found
         if not found and first is not None:
             raise first
         return found
+
+    def _is_of_several(self, what: Expression) -> bool:
+        found = (x for node in self.nodes for x in find_all(what, self.names, node))
+        return any(isinstance(x, Tensors) and x.over is not None for x in found)
 
     @property
     def is_recorded(self) -> bool:
