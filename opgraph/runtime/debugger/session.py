@@ -274,7 +274,14 @@ class Session:
 
     @cached_property
     def _recorded_names(self) -> Names:
-        return names_of_survey(self.source.survey)
+        """What is known without a step; where only some sites are measured, figures alone."""
+        found = names_of_survey(self.source.survey)
+        return found if self._tells_all else Names({}, found.figures)
+
+    @property
+    def _tells_all(self) -> bool:
+        measure = self.source.survey.measure
+        return measure.sites is None and bool(measure.schedules)
 
     def _here(self) -> Place:
         _ = self.tensors
@@ -287,7 +294,8 @@ class Session:
     def _checked(self, text: str, node: str | None = None) -> Expression:
         """An expression whose names are known."""
         parsed = parse(text)
-        _ = list(find_all(parsed, self.names, node))
+        if self._tensors is not None or self._tells_all:
+            _ = list(find_all(parsed, self.names, node))
         return parsed
 
     def _advance(self, target: int, more: Sequence[Breakpoint]) -> Stop:

@@ -394,3 +394,17 @@ def test_a_recorded_branch_begins_behind_its_parent(
     assert session.value("lr") == 0.25
     assert session.back().step == 9
     assert session.tensors.verified
+
+
+@pytest.mark.parametrize("options", [{"sites": "d"}, {"measure": "off"}])
+def test_where_not_all_is_measured_a_condition_sees_all_nodes(
+    options: dict[str, Any], live: Callable[..., Any]
+) -> None:
+    """ReLU gives zeros in every step; it is no site here, and the dense layer gives none."""
+    session = live(**options)
+    session.break_at("any.output.zero_fraction > 0")
+    session.break_at("r.output.max > 1e9")
+    stop = session.step(3)
+    assert (stop.step, stop.place) == (1, Place("forward", "r"))
+    session.breakpoints.clear()
+    assert session.until("loss > 0").step == 2
