@@ -287,7 +287,7 @@ def record_steps(
     try:
         done = _begin(training, writer, begin)
         with _interruptible() as interrupts:
-            for measured in _steps(training, done):
+            for measured in () if _is_over(training, writer) else _steps(training, done):
                 done = measured.step
                 _take(training, writer, progress, measured)
                 if interrupts.asked:
@@ -316,6 +316,11 @@ def _begin(training: Training, writer: RunWriter, begin: int) -> int:
         return begin
     training.restore(writer.start)
     return writer.start.step
+
+
+def _is_over(training: Training, writer: RunWriter) -> bool:
+    """Whether a run is taken up at the very step at which early stopping ended it."""
+    return writer.start is not None and training.is_over
 
 
 def _steps(training: Training, done: int) -> Generator[Measured]:

@@ -122,6 +122,12 @@ class Training:
         """Steps in an epoch."""
         return self.pipeline.per_epoch
 
+    @property
+    def is_over(self) -> bool:
+        """Whether early stopping has ended it."""
+        stopping = self.controllers.early_stopping
+        return stopping is not None and stopping.is_over
+
     def fresh_optimizer(self) -> Any:
         """The optimizer as it was at the beginning."""
         return _optimizer(self.recipe, self.total_steps)
@@ -133,9 +139,6 @@ class Training:
             first: the number of the first step.
             fetch: the steps whose tensors are handed over.
         """
-        stopping = self.controllers.early_stopping
-        if stopping is not None and stopping.is_over:
-            return  # taken up at the very step that it was stopped at
         with closing(self._batches(first)) as turns:
             for number in range(first, self.total_steps + 1):
                 waiting = time.perf_counter()

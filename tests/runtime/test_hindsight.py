@@ -27,9 +27,8 @@ logits: Dense
 def run(tmp_path_factory: pytest.TempPathFactory) -> opgraph.Run:
     """Twelve steps with a full state after each fifth."""
     path = tmp_path_factory.mktemp("runs") / "run"
-    return opgraph.trace(
-        NETWORK, "synthetic:blobs:100", output=path, steps=12, batch_size=16, keyframe_every=5
-    )
+    sizes = {"steps": 12, "batch_size": 16, "keyframe_every": 5}
+    return opgraph.trace(NETWORK, "synthetic:blobs:100", output=path, measure="full", **sizes)
 
 
 def test_an_expression_that_was_not_recorded(run: opgraph.Run) -> None:

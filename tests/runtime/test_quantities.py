@@ -497,7 +497,7 @@ def test_statistics_go_on_after_a_nonfinite_step(
     networks: Callable[[str], OpGraph], making: SimpleNamespace
 ) -> None:
     built = build(networks("tiny"), seed=0)
-    step = Step(built, make_optimizer("sgd", 0.0))
+    step = Step(built, make_optimizer("sgd", 0.0), measure=parse_measure("full"))
     good, labels = making.batch(built, 8, 1)
     bad = [good[0].copy()]
     bad[0][:] = np.nan

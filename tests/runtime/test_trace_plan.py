@@ -14,7 +14,7 @@ from opgraph.graph import OpGraph
 from opgraph.runtime import plan, trace
 
 pytestmark = pytest.mark.tf
-SETTINGS: dict[str, Any] = {"steps": 200, "batch_size": 16, "keyframe_every": 50}
+SETTINGS: dict[str, Any] = {"steps": 200, "batch_size": 16, "keyframe_every": 50, "measure": "full"}
 
 
 def test_plan_says_what_the_training_then_takes(
