@@ -19,6 +19,7 @@ from opgraph.runtime.relations import (
     affine,
     gated,
     let_read_first,
+    pooled_gate,
     scattered,
     subtraction,
 )
@@ -92,7 +93,7 @@ def _read(tensor: Tensor, known: dict[Any, Tensor]) -> Tensor:
     if pool is not None:
         return known.setdefault(pool.grad.ref(), sumsq(pool.grad))
     gate = gated(tensor)
-    pool = None if gate is None else scattered(gate.grad)
+    pool = None if gate is None else pooled_gate(gate)
     if pool is None:
         return sumsq(tensor)
     return sumsq(pool.grad * tf.cast(pool.pooled > 0, pool.grad.dtype))

@@ -60,13 +60,15 @@ class TensorFlowReductions(Reductions):
     def moments_and_affine(  # noqa: D102
         self, tensor: Tensor, scale: Tensor, shift: Tensor, *, relu: bool
     ) -> Tensor:
-        y = tensor * scale + shift
+        x = as_float(tensor)
+        y = x * scale + shift
         made = [y, tf.nn.relu(y)] if relu else [y]
-        return tf.stack([self.moments(x) for x in (tensor, *made)])
+        return tf.stack([self.moments(each) for each in (x, *made)])
 
     def moments_of_gate(  # noqa: D102
         self, gate: Tensor, grad: Tensor, *, with_gate: bool, zeros: int = 0
     ) -> Tensor:
+        gate, grad = as_float(gate), as_float(grad)
         back = grad * tf.cast(gate > 0, grad.dtype)
         first = self.moments(gate) if with_gate else _unknown()
         rows = [self.moments(grad), *(_among_zeros(self.moments(x), zeros) for x in (grad, back))]
