@@ -131,6 +131,8 @@ def subtraction(before: Tensor) -> Operation | None:
 def let_read_first(change: Operation, reader: Tensor) -> None:
     """Let a change of a variable wait for somebody who reads its value.
 
-    A variable whose value is in use is copied when it changes; once it was read it is not.
+    A variable whose value is in use is copied when it changes; once it was read it is not. The
+    reader must not need the changed value, and one in a program of its own is not waited for.
     """
-    change._add_control_input(reader.op)  # pyright: ignore[reportPrivateUsage]
+    if reader.op.graph is change.graph:
+        change._add_control_input(reader.op)  # pyright: ignore[reportPrivateUsage]

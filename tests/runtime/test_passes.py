@@ -29,7 +29,10 @@ NETWORKS = {
     "same": CHAIN + BN + RELU + "p: MaxPooling2D(pool_size=2, padding=same)",
     "overlap": CHAIN + BN + RELU + "p: MaxPooling2D(pool_size=3, strides=2)",
     "gaps": CHAIN + BN + RELU + "p: MaxPooling2D(pool_size=2, strides=3)",
-    "bare_bn": CHAIN + "n: BatchNormalization(scale=false, center=false)\n" + RELU + "p: MaxPooling2D",
+    "bare_bn": CHAIN
+    + "n: BatchNormalization(scale=false, center=false)\n"
+    + RELU
+    + "p: MaxPooling2D",
     "first_axis": CHAIN + "n: BatchNormalization(axis=1)\n" + RELU + "p: MaxPooling2D",
     "no_bn": "x -> c -> r -> p -> f -> logits\nc: Conv2D(filters=5)\nr: ReLU\np: MaxPooling2D\nf: GlobalAveragePooling2D",
     "flattened": "x -> c -> r -> p -> f -> logits\nc: Conv2D(filters=5)\nr: ReLU\np: MaxPooling2D\nf: Flatten",
@@ -135,7 +138,9 @@ def make_step(graph: OpGraph, measure: Any = "full", by: str = "kernel", **how: 
     built = build(graph, seed=0, precision=precision)
     optimizer = make_optimizer("sgd", 1e-2)
     measured = measure if not isinstance(measure, str) else parse_measure(measure)
-    return Step(built, optimizer, measure=measured, statistics=reductions(by), programs=Programs(**how))
+    return Step(
+        built, optimizer, measure=measured, statistics=reductions(by), programs=Programs(**how)
+    )
 
 
 def batch(size: int = 8, seed: int = 0, value: float | None = None) -> tuple[list[Any], list[Any]]:

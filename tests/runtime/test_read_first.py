@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from tests.runtime.test_quantities import check_all
 
 from opgraph.analysis import analyze
 from opgraph.errors import Source
@@ -61,7 +62,7 @@ def test_the_weight_is_a_large_one() -> None:
     assert 300 * 260 >= LARGE
 
 
-@pytest.mark.parametrize("precision", [None, "mixed_float16"])
+@pytest.mark.parametrize("precision", [None, pytest.param("mixed_float16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_no_bit_is_other_than_in_the_bare_step(name: str, precision: str | None) -> None:
     bare = trained(name, precision, "bare", "tensorflow")
@@ -76,7 +77,7 @@ def test_no_bit_is_other_than_in_the_bare_step(name: str, precision: str | None)
 def waiting(step: Step) -> dict[str, list[str]]:
     """Kinds of operations that each change of the large weight waits for, by its kind."""
     variable = step.core.trainable["d/kernel"].value
-    (program,) = (made for (mode, *_), made in step._made.items() if mode != "bare")
+    program = next(made for (mode, *_), made in step._made.items() if mode != "bare")
     graph = program.graph
     handle = next(inner for outer, inner in graph.captures if outer is variable.handle)
     return {
@@ -94,6 +95,16 @@ def test_the_change_waits_for_the_numbers(name: str, mode: str, by: str) -> None
     if mode == "norms":
         readers["tensorflow"] = "Mul"  # twice half the sum of squares
     assert readers[by] in waiting(step)["AssignSubVariableOp"]
+
+
+def test_the_second_look_at_numbers_that_are_not_finite_waits_for_nobody() -> None:
+    """It is a program of its own, in which the change does not stand."""
+    built = build(network(), seed=0)
+    by = reductions("tensorflow")
+    step = Step(built, make_optimizer("sgd", 1e-2), measure=parse_measure("full"), statistics=by)
+    inputs, labels = [np.ones((8, 300), np.float32)], [np.zeros(8, np.int32)]
+    inputs[0][3, 7] = np.nan
+    check_all(step, step.tensors(inputs, labels, step=1))
 
 
 def test_where_more_is_done_to_a_weight_nobody_waits() -> None:

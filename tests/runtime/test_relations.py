@@ -197,7 +197,11 @@ def change_of(change: Callable[[Any, Any], object]) -> Any:
         before = tf.convert_to_tensor(variable)
         change(variable, x)
         kept.append(subtraction(before))
-        return before, tf.convert_to_tensor(variable), kept[0].inputs[1] if kept[0] is not None else x
+        return (
+            before,
+            tf.convert_to_tensor(variable),
+            kept[0].inputs[1] if kept[0] is not None else x,
+        )
 
     before, after, taken = tf.function(step, autograph=False)(tf.fill((4,), 1 / 3))
     if kept[0] is not None:

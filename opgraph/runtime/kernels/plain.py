@@ -85,9 +85,9 @@ class TensorFlowReductions(Reductions):
         grad = [None if x is None else as_float(x) for x in grads]
         check_weights(old, grad, new)
         rows: list[Tensor] = []
-        for a, g, b in zip(old, grad, new, strict=True):
+        for a, g, b, less in zip(old, grad, new, taken or [None] * len(old), strict=True):
             rows += [self.moments(a), _unknown() if g is None else self.moments(g)]
-            rows.append(self.moments(b - a))
+            rows.append(self.moments((b if less is None else a - as_float(less)) - a))
         return tf.reshape(tf.stack(rows), (-1, 3, len(MOMENTS))) if rows else _no_weights()
 
     def channels(self, tensor: Tensor) -> Tensor:  # noqa: D102
