@@ -101,7 +101,7 @@ def _read(tensor: Tensor, known: dict[Any, Tensor]) -> Tensor:
 
 
 def _are_of_all(found: Affine, bn: BnTensors) -> bool:
-    """Whether the moments are those of all that is read: not moving ones, nor of what a mask keeps."""
+    """Whether the moments are of all that is read: not moving ones, nor of what a mask keeps."""
     mean = bn.batch_mean
     if mean is None:
         return False

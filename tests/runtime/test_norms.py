@@ -46,7 +46,13 @@ SUM_POOLED = """
     p: MaxPooling2D
     f: GlobalAveragePooling2D
 """
-FIRST = "x: Input(shape=(9, 9, 3))\nx -> n -> c -> f -> logits\nn: BatchNormalization\nc: Conv2D(filters=4)\nf: GlobalAveragePooling2D"
+FIRST = """
+    x: Input(shape=(9, 9, 3))
+    x -> n -> c -> f -> logits
+    n: BatchNormalization
+    c: Conv2D(filters=4)
+    f: GlobalAveragePooling2D
+"""
 MASKED = """
     x: Input(shape=(7,), dtype=int32)
     x -> emb -> n -> lstm -> logits
@@ -86,7 +92,7 @@ def off(step: Step, tensors: StepTensors) -> dict[str, float]:
             key = f"{site.node}/{what}"
             less = 0.0
             if what.endswith(".update"):
-                less = ROUNDING * float(np.linalg.norm(tensors[site.node, site.weight].ravel()))
+                less = ROUNDING * float(np.linalg.norm(np.ravel(tensors[site.node, site.weight])))
             found[key] = max(0.0, abs(got - norm) - less) / (norm or 1.0)
     return found
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.runtime.test_quantities import check_all
 
 from opgraph.analysis import analyze
 from opgraph.errors import Source
@@ -19,10 +18,12 @@ from opgraph.runtime.kernels import reductions
 from opgraph.runtime.optimizer import make_optimizer
 from opgraph.runtime.passes import Plan, plan_passes
 from opgraph.runtime.step import Programs
+from tests.runtime.test_quantities import check_all
 
 pytestmark = pytest.mark.tf
 
 CHAIN = "x -> c -> n -> r -> p -> f -> logits\nc: Conv2D(filters=5)\nf: GlobalAveragePooling2D\n"
+SHORT = "x -> c -> r -> p -> f -> logits\nc: Conv2D(filters=5)\nr: ReLU\np: MaxPooling2D\n"
 BN, RELU = "n: BatchNormalization(momentum=0.9)\n", "r: ReLU\n"
 NETWORKS = {
     "chain": CHAIN + BN + RELU + "p: MaxPooling2D(pool_size=2)",
@@ -34,8 +35,8 @@ NETWORKS = {
     + RELU
     + "p: MaxPooling2D",
     "first_axis": CHAIN + "n: BatchNormalization(axis=1)\n" + RELU + "p: MaxPooling2D",
-    "no_bn": "x -> c -> r -> p -> f -> logits\nc: Conv2D(filters=5)\nr: ReLU\np: MaxPooling2D\nf: GlobalAveragePooling2D",
-    "flattened": "x -> c -> r -> p -> f -> logits\nc: Conv2D(filters=5)\nr: ReLU\np: MaxPooling2D\nf: Flatten",
+    "no_bn": SHORT + "f: GlobalAveragePooling2D",
+    "flattened": SHORT + "f: Flatten",
     # the pooling is read twice, so that its gradient is a sum
     "twice": """
         x -> c -> r -> p -> f

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tests.runtime.kernels.test_reductions import (
     COUNT,
     FLOATS,
@@ -259,8 +260,7 @@ def all_bits(way: Any, x: np.ndarray, y: np.ndarray) -> list[bytes]:
         way.weights([x, y[0]], [y, None], [x, y[0]], [y, x[0]]),
     ]
     if x.dtype in (np.float32, np.float64):
-        for relu in (False, True):
-            results.append(way.moments_and_affine(x, x[0], y[0], relu=relu))
+        results += [way.moments_and_affine(x, x[0], y[0], relu=relu) for relu in (False, True)]
     return [np.asarray(result).tobytes() for result in results]
 
 
