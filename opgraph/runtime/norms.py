@@ -15,10 +15,12 @@ import tensorflow as tf
 from opgraph.record import Site
 from opgraph.runtime.core import BnTensors
 from opgraph.runtime.relations import (
+    SAME_NUMBERS,
     Affine,
     affine,
     gated,
     let_read_first,
+    pooled_gate,
     scattered,
     subtraction,
 )
@@ -58,7 +60,7 @@ def sums_of_squares(
         statistics = normalisations.get(site.node)
         if site.kind != "output" or found is None or statistics is None:
             continue
-        if statistics.batch_mean is not None:
+        if _are_of_all(found, statistics):
             known[tensor.ref()] = _of_result(found, statistics)
             known[found.source.ref()] = _of_source(found, statistics)
     result: dict[Site, Tensor] = {}
@@ -92,10 +94,20 @@ def _read(tensor: Tensor, known: dict[Any, Tensor]) -> Tensor:
     if pool is not None:
         return known.setdefault(pool.grad.ref(), sumsq(pool.grad))
     gate = gated(tensor)
-    pool = None if gate is None else scattered(gate.grad)
+    pool = None if gate is None else pooled_gate(gate)
     if pool is None:
         return sumsq(tensor)
     return sumsq(pool.grad * tf.cast(pool.pooled > 0, pool.grad.dtype))
+
+
+def _are_of_all(found: Affine, bn: BnTensors) -> bool:
+    """Whether the moments are of all that is read: not moving ones, nor of what a mask keeps."""
+    mean = bn.batch_mean
+    if mean is None:
+        return False
+    while mean.op.type in SAME_NUMBERS:
+        mean = mean.op.inputs[0]
+    return mean.op.type == "Mean" and mean.op.inputs[0] is found.source
 
 
 def _of_source(found: Affine, bn: BnTensors) -> Tensor:

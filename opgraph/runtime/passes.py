@@ -16,6 +16,7 @@ from opgraph.runtime.relations import (
     Scattered,
     affine,
     gated,
+    pooled_gate,
     rectified,
     same_numbers,
     scattered,
@@ -123,7 +124,7 @@ class _Planner:
                 self._scatter(self._take(ref), None, found)
 
     def _gate(self, ref: Any, found: Gated) -> None:
-        pool = scattered(found.grad)
+        pool = pooled_gate(found)
         if pool is not None and pool.grad.ref() in self.left:
             self._scatter(self._take(found.grad.ref()), self._take(ref), pool)
             return

@@ -108,6 +108,19 @@ def scattered(tensor: Tensor) -> Scattered | None:
     return None if None in (whole, part) else Scattered(grad, pooled, whole - part)
 
 
+def pooled_gate(found: Gated) -> Scattered | None:
+    """The pooling that hands a relu its gradient, if what it pools is that relu's own result.
+
+    Where it is not, a sum for instance, what is pooled does not tell where the relu was open.
+    """
+    pool = scattered(found.grad)
+    if pool is None:
+        return None
+    source = found.grad.op.inputs[0]
+    own = source is found.gate or same_numbers(source, {found.gate.ref()}) is not None
+    return pool if own else None
+
+
 def subtraction(before: Tensor) -> Operation | None:
     """The operation that takes something from a variable, where that is all that is done to it.
 
@@ -127,6 +140,8 @@ def subtraction(before: Tensor) -> Operation | None:
 def let_read_first(change: Operation, reader: Tensor) -> None:
     """Let a change of a variable wait for somebody who reads its value.
 
-    A variable whose value is in use is copied when it changes; once it was read it is not.
+    A variable whose value is in use is copied when it changes; once it was read it is not. The
+    reader must not need the changed value, and one in a program of its own is not waited for.
     """
-    change._add_control_input(reader.op)  # pyright: ignore[reportPrivateUsage]
+    if reader.op.graph is change.graph:
+        change._add_control_input(reader.op)  # pyright: ignore[reportPrivateUsage]

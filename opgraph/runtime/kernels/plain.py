@@ -60,13 +60,15 @@ class TensorFlowReductions(Reductions):
     def moments_and_affine(  # noqa: D102
         self, tensor: Tensor, scale: Tensor, shift: Tensor, *, relu: bool
     ) -> Tensor:
-        y = tensor * scale + shift
+        x = as_float(tensor)
+        y = x * scale + shift
         made = [y, tf.nn.relu(y)] if relu else [y]
-        return tf.stack([self.moments(x) for x in (tensor, *made)])
+        return tf.stack([self.moments(each) for each in (x, *made)])
 
     def moments_of_gate(  # noqa: D102
         self, gate: Tensor, grad: Tensor, *, with_gate: bool, zeros: int = 0
     ) -> Tensor:
+        gate, grad = as_float(gate), as_float(grad)
         back = grad * tf.cast(gate > 0, grad.dtype)
         first = self.moments(gate) if with_gate else _unknown()
         rows = [self.moments(grad), *(_among_zeros(self.moments(x), zeros) for x in (grad, back))]
@@ -83,9 +85,9 @@ class TensorFlowReductions(Reductions):
         grad = [None if x is None else as_float(x) for x in grads]
         check_weights(old, grad, new)
         rows: list[Tensor] = []
-        for a, g, b in zip(old, grad, new, strict=True):
+        for a, g, b, less in zip(old, grad, new, taken or [None] * len(old), strict=True):
             rows += [self.moments(a), _unknown() if g is None else self.moments(g)]
-            rows.append(self.moments(b - a))
+            rows.append(self.moments((b if less is None else a - as_float(less)) - a))
         return tf.reshape(tf.stack(rows), (-1, 3, len(MOMENTS))) if rows else _no_weights()
 
     def channels(self, tensor: Tensor) -> Tensor:  # noqa: D102
