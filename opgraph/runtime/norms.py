@@ -8,7 +8,7 @@ Owns how a norm is had at the least price; must not know where its number stands
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -28,11 +28,28 @@ from opgraph.runtime.relations import (
 Tensor = Any
 
 
-def sumsq(tensor: Tensor) -> Tensor:
-    """Sum of squares by TensorFlow's fastest way; not finite if an element or a square is not."""
+class Squares(NamedTuple):
+    """A sum of squares, or the half of it: each operation in the step has its price.
+
+    Attributes:
+        value: a number.
+        halved: whether it is the half.
+    """
+
+    value: Tensor
+    halved: bool
+
+
+def half_sumsq(tensor: Tensor) -> Tensor:
+    """Half the sum of squares by TensorFlow's fastest way; not finite if a square is not."""
     x = densify(tensor)
     wide = x if x.dtype in (tf.float32, tf.float64) else tf.cast(x, tf.float32)
-    return 2 * tf.cast(tf.nn.l2_loss(wide), tf.float64)
+    return tf.nn.l2_loss(wide)
+
+
+def sumsq(tensor: Tensor) -> Tensor:
+    """Sum of squares in float64."""
+    return 2 * tf.cast(half_sumsq(tensor), tf.float64)
 
 
 def densify(tensor: Tensor) -> Tensor:
@@ -47,23 +64,23 @@ def densify(tensor: Tensor) -> Tensor:
 
 def sums_of_squares(
     tensors: Mapping[Site, Tensor], normalisations: Mapping[str, BnTensors]
-) -> dict[Site, Tensor]:
+) -> dict[Site, Squares]:
     """The sum of squares of each tensor.
 
     Args:
         tensors: outputs and gradients at them.
         normalisations: statistics of batch normalisations, by node.
     """
-    known: dict[Any, Tensor] = {}
+    known: dict[Any, Squares] = {}
     for site, tensor in tensors.items():
         found = affine(tensor)
         statistics = normalisations.get(site.node)
         if site.kind != "output" or found is None or statistics is None:
             continue
         if _are_of_all(found, statistics):
-            known[tensor.ref()] = _of_result(found, statistics)
-            known[found.source.ref()] = _of_source(found, statistics)
-    result: dict[Site, Tensor] = {}
+            known[tensor.ref()] = Squares(_of_result(found, statistics), halved=False)
+            known[found.source.ref()] = Squares(_of_source(found, statistics), halved=False)
+    result: dict[Site, Squares] = {}
     for site, tensor in tensors.items():
         ref = tensor.ref()
         if ref not in known:
@@ -73,31 +90,35 @@ def sums_of_squares(
 
 
 def weight_squares(before: Tensor, grad: Tensor | None, after: Tensor) -> dict[str, Tensor]:
-    """Sums of squares of a weight, of its gradient and of its update.
+    """Half the sums of squares of a weight, of its gradient and of its update.
 
     The update is what is taken from the weight, where that is known; else after - before, which
     differs by the rounding of the weight.
     """
     change = subtraction(before)
-    squares = {"value": sumsq(before)}
+    squares = {"value": half_sumsq(before)}
     if grad is not None:
-        squares["grad"] = sumsq(grad)
+        squares["grad"] = half_sumsq(grad)
     if change is None:
-        return {**squares, "update": sumsq(after - before)}
+        return {**squares, "update": half_sumsq(after - before)}
     let_read_first(change, squares["value"])
-    return {**squares, "update": sumsq(change.inputs[1])}
+    return {**squares, "update": half_sumsq(change.inputs[1])}
 
 
-def _read(tensor: Tensor, known: dict[Any, Tensor]) -> Tensor:
+def _read(tensor: Tensor, known: dict[Any, Squares]) -> Squares:
     """The squares of the smallest tensor that has them all."""
     pool = scattered(tensor)
     if pool is not None:
-        return known.setdefault(pool.grad.ref(), sumsq(pool.grad))
+        return known.setdefault(pool.grad.ref(), _halved(pool.grad))
     gate = gated(tensor)
     pool = None if gate is None else pooled_gate(gate)
     if pool is None:
-        return sumsq(tensor)
-    return sumsq(pool.grad * tf.cast(pool.pooled > 0, pool.grad.dtype))
+        return _halved(tensor)
+    return _halved(pool.grad * tf.cast(pool.pooled > 0, pool.grad.dtype))
+
+
+def _halved(tensor: Tensor) -> Squares:
+    return Squares(half_sumsq(tensor), halved=True)
 
 
 def _are_of_all(found: Affine, bn: BnTensors) -> bool:

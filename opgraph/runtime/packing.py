@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -16,6 +16,20 @@ from opgraph.record import NORM, TENSOR, Block, Layout, Site
 from opgraph.runtime.kernels import Reductions, TensorFlowReductions
 
 Tensor = Any
+
+
+class _Part(NamedTuple):
+    """Numbers, and what they are the numbers of."""
+
+    numbers: Tensor
+    blocks: tuple[tuple[Site | None, Block], ...]
+    halved: bool
+
+    @property
+    def form(self) -> tuple[Any, ...]:
+        """What tensors that are joined have in common."""
+        shape = self.numbers.shape
+        return (self.halved, self.numbers.dtype, shape.rank, *shape[1:])
 
 
 @dataclass
@@ -27,12 +41,20 @@ class Packing:
     """
 
     reductions: Reductions
-    parts: list[tuple[Tensor, tuple[tuple[Site | None, Block], ...]]] = field(default_factory=list)
+    parts: list[_Part] = field(default_factory=list[_Part])
     shared: list[tuple[Site, Site]] = field(default_factory=list)
 
-    def add(self, numbers: Tensor, *blocks: tuple[Site | None, Block]) -> None:
-        """Take numbers that belong to several blocks, one behind the other; None for nobody's."""
-        self.parts.append((tf.cast(numbers, tf.float64), blocks))
+    def add(
+        self, numbers: Tensor, *blocks: tuple[Site | None, Block], halved: bool = False
+    ) -> None:
+        """Take numbers that belong to several blocks, one behind the other.
+
+        Args:
+            numbers: of any float type.
+            blocks: site and block; None for nobody's.
+            halved: whether twice the numbers are meant.
+        """
+        self.parts.append(_Part(numbers, blocks, halved))
 
     def share(self, site: Site, other: Site) -> None:
         """Let a site have the numbers of another one."""
@@ -40,17 +62,14 @@ class Packing:
 
     def packed(self) -> tuple[Tensor, Layout]:
         """One float64 vector, and what stands where in it."""
-        forms: dict[tuple[int, ...], list[Tensor]] = {}
-        owners: dict[tuple[int, ...], list[tuple[Site | None, Block]]] = {}
-        for numbers, blocks in self.parts:
-            form = (numbers.shape.rank, *numbers.shape[1:])
-            forms.setdefault(form, []).append(numbers)
-            owners.setdefault(form, []).extend(blocks)
-        vectors = [_joined(numbers) for numbers in forms.values()]
+        forms: dict[Any, list[_Part]] = {}
+        for part in self.parts:
+            forms.setdefault(part.form, []).append(part)
+        vectors = [_joined(parts) for parts in forms.values()]
         vector = tf.concat(vectors, 0) if vectors else tf.zeros((0,), tf.float64)
         placed: list[tuple[Site, Block, int]] = []
         start = 0
-        for site, block in chain.from_iterable(owners.values()):
+        for site, block in (owner for part in chain(*forms.values()) for owner in part.blocks):
             if site is not None:
                 placed.append((site, block, start))
             start += block.size
@@ -61,12 +80,16 @@ class Packing:
         return vector, Layout(tuple(placed), start)
 
 
-def _joined(numbers: Sequence[Tensor]) -> Tensor:
+def _joined(parts: Sequence[_Part]) -> Tensor:
     """Tensors of one form as one vector."""
+    numbers = [part.numbers for part in parts]
     if numbers[0].shape.rank == 0:
-        return tf.stack(list(numbers))
-    joined = tf.concat(list(numbers), 0) if len(numbers) > 1 else numbers[0]
-    return joined if joined.shape.rank == 1 else tf.reshape(joined, (-1,))
+        joined = tf.stack(numbers)
+    else:
+        joined = tf.concat(numbers, 0) if len(numbers) > 1 else numbers[0]
+        joined = joined if joined.shape.rank == 1 else tf.reshape(joined, (-1,))
+    wide = tf.cast(joined, tf.float64)
+    return 2 * wide if parts[0].halved else wide
 
 
 def pack_all(

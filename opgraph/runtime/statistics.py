@@ -156,7 +156,7 @@ def _pack_norms(
     plan = plan_passes(tensors, together=False)
     alone = {site: tensors[site] for one in plan.passes for site in one.rows if site is not None}
     for site, squares in sums_of_squares(alone, normalisations).items():
-        packing.add(squares, (site, NORM))
+        packing.add(squares.value, (site, NORM), halved=squares.halved)
     for site, other in plan.shared:
         packing.share(site, other)
 
@@ -294,9 +294,11 @@ def _pack_weight_norms(
     for site, weight in weights:
         squares = weight_squares(weight.before, weight.grad, weight.after)
         for name, square in squares.items():
-            packing.add(square, (site, prefixed([name], ["sumsq"])))
+            packing.add(square, (site, prefixed([name], ["sumsq"])), halved=True)
         total += [squares["grad"]] if "grad" in squares else []
-    return tf.add_n(total) if total else None
+    if len({square.dtype for square in total}) > 1:
+        total = [tf.cast(square, tf.float64) for square in total]
+    return 2 * tf.reduce_sum(tf.cast(tf.stack(total), tf.float64)) if total else None
 
 
 def _weight_parts(weight: WeightTensors) -> dict[str, Tensor]:

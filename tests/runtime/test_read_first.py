@@ -93,7 +93,7 @@ def test_the_change_waits_for_the_numbers(name: str, mode: str, by: str) -> None
     step = trained(name, None, mode, by).step
     readers = {"kernel": "OpgraphWeightMoments", "tensorflow": "Reshape"}
     if mode == "norms":
-        readers["tensorflow"] = "Mul"  # twice half the sum of squares
+        readers["tensorflow"] = "L2Loss"
     assert readers[by] in waiting(step)["AssignSubVariableOp"]
 
 
