@@ -180,7 +180,8 @@ def fit_of(graph: Any, batch: tuple[Any, Any], steps: int, callbacks: Any = ()) 
     from opgraph.runtime import build
 
     model = build(graph, seed=0).model
-    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", ["accuracy"])
+    loss = "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
     data = tf.data.Dataset.from_tensors((batch[0][0], batch[1][0])).repeat(steps)
     watching = list(callbacks)
     return lambda _: model.fit(data, epochs=1, verbose=0, shuffle=False, callbacks=watching)
