@@ -11,7 +11,7 @@ from opgraph.api.run import Run
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from opgraph.record import StepTensors
+    from opgraph.record import StepTensors, TensorName
     from opgraph.record.expression import Query
 
 OnStep = Callable[[int, int], object]
@@ -57,22 +57,37 @@ def requery(
     if query.is_recorded:
         _tell(notify, "answered from the record; nothing is computed again")
         return query.from_record()
+    query.check_shapes(_shapes(run))
     _tell_cost(query, notify)
     replay = run.replay(unverified=unverified, notify=notify)
     return query.from_steps(_counted(replay.walk(query.steps), len(query.steps), on_step))
 
 
+def _shapes(run: Run) -> dict[TensorName, tuple[int, ...]]:
+    """The shapes of outputs, weights and what is made of them, as far as the graph tells them."""
+    from opgraph.record import TensorName, output_name
+
+    signature = run.record.info.batch_signature
+    if not signature:
+        return {}
+    batch = signature[0][0]["shape"][0]
+    facts = run.graph.analyze().facts
+    found: dict[TensorName, Any] = {}
+    for node, known in facts.items():
+        for port, shape in enumerate(known.outputs):
+            name = output_name(node, port)
+            found |= dict.fromkeys((name, name.grad), shape and (batch, *shape))
+        for weight, own in (known.weights or {}).items():
+            name = TensorName(node, weight)
+            found |= dict.fromkeys((name, name.grad, name.update, name.after), own.shape)
+    return {name: shape for name, shape in found.items() if shape and None not in shape}
+
+
 def _tell_cost(query: Query, notify: Callable[[str], object] | None) -> None:
     from opgraph.record.expression import cost
 
-    steps, seconds = cost(query.record, query.steps)
-    few = f"{len(query.steps):,} step{'s' if len(query.steps) > 1 else ''}"
-    duration = f"about {seconds:.0f} s" if seconds >= 1 else "less than a second"
-    _tell(
-        notify,
-        f"computing {steps:,} steps again to have {few}: {duration}"
-        " beyond starting TensorFlow and building the network",
-    )
+    forecast = cost(query.record, query.steps).text(len(query.steps))
+    _tell(notify, f"{forecast} beyond starting TensorFlow and building the network")
 
 
 def _tell(notify: Callable[[str], object] | None, line: str) -> None:

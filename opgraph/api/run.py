@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opgraph.record import Record, SiteKind, StepTensors
     from opgraph.render.curves import Series
     from opgraph.runtime import Autopsy, Evaluation, Prediction, Replay
+    from opgraph.runtime.data import Data
 
 
 class Run:
@@ -32,6 +33,7 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._replays: dict[bool, Replay] = {}
+        self._data: Data | None = None
         _ = self.record
 
     @cached_property
@@ -118,36 +120,46 @@ class Run:
 
         return branch(self, step, output=output, **changes)
 
-    def at(self, step: int, *, unverified: bool = False) -> StepTensors:
+    def at(self, step: int, *, data: Any = None, unverified: bool = False) -> StepTensors:
         """Everything that a step computed, made again and proved to be what was recorded.
 
         Args:
             step: its number, from 1.
+            data: of a run that was trained on arrays in memory: the same arrays once more.
             unverified: hand the tensors over even if they differ from the record; they say so.
 
         Raises:
             RunError: there is no such step, the run cannot be replayed, or comes out different.
-            DataError: its data cannot be had any more, or have changed.
+            DataError: its data cannot be had any more, or have changed, or are others.
         """
-        return self.replay(unverified=unverified).at(step)
+        return self.replay(data=data, unverified=unverified).at(step)
 
     def replay(
-        self, *, unverified: bool = False, notify: Callable[[str], object] | None = None
+        self,
+        *,
+        data: Any = None,
+        unverified: bool = False,
+        notify: Callable[[str], object] | None = None,
     ) -> Replay:
         """The training again, to be taken to any of its steps; the network is built once.
 
         Args:
+            data: of a run that was trained on arrays in memory: the same arrays once more, as
+                `trace` got them. They are needed once; what else asks this object for steps
+                (`at`, `requery`, `autopsy`) finds them then.
             unverified: hand tensors over even if they differ from the record; they say so.
             notify: told what the user should know, one line each.
 
         Raises:
             RunError: the run cannot be replayed.
-            DataError: its data cannot be had any more, or have changed.
+            DataError: its data cannot be had any more, or have changed, or are others.
         """
-        if unverified not in self._replays:
-            from opgraph.api.replaying import make_replay
+        from opgraph.api.replaying import data_again, make_replay
 
-            self._replays[unverified] = make_replay(self, unverified, notify)
+        if data is not None or self._data is None:
+            self._data = data_again(self, data)
+        if unverified not in self._replays:
+            self._replays[unverified] = make_replay(self, self._data, unverified, notify)
         return self._replays[unverified]
 
     def autopsy(

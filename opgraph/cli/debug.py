@@ -11,6 +11,7 @@ import click
 
 from opgraph.cli.options import read_graph
 from opgraph.cli.quiet import without_startup_talk
+from opgraph.cli.recomputing import recomputing_bar
 from opgraph.cli.trace_options import NOT_IN_A_PLAN, TOPICS, Sections, gather
 
 if TYPE_CHECKING:
@@ -87,10 +88,10 @@ def _session(target: str, given: Mapping[str, Any], unverified: bool) -> Session
         said = [name for name, value in options.items() if value not in (None, ())]
         if said:
             raise click.UsageError(f"a run knows how it was trained; leave out {', '.join(said)}")
-        return debug(target, unverified=unverified, notify=_notify)
+        return debug(target, unverified=unverified, notify=_notify, progress=recomputing_bar)
     graph = read_graph(target, options.pop("settings", ()))
     options.pop("file", None)
-    return debug(graph, notify=_notify, **options)
+    return debug(graph, notify=_notify, progress=recomputing_bar, **options)
 
 
 def _read(scripts: Sequence[str]) -> Iterator[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +12,12 @@ from opgraph.cli.console import box, console, print_json
 from opgraph.cli.curves import StepsType
 from opgraph.cli.options import json_option
 from opgraph.cli.quiet import without_startup_talk
+from opgraph.cli.recomputing import recomputing_bar
 from opgraph.cli.trace import notify
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from opgraph.api.hindsight import OnStep
 
 SHOWN = 40
 EXAMPLES = """\b
@@ -61,7 +59,7 @@ def command(
     opened = open_run(run)
     if not make_query(opened.record, expression, node, steps).is_recorded:
         without_startup_talk()
-    with _progress() as on_step:
+    with recomputing_bar() as on_step:
         table = requery(
             *(opened, expression),
             nodes=node,
@@ -77,22 +75,6 @@ def command(
     else:
         _show(table, expression)
     return 0
-
-
-@contextmanager
-def _progress() -> Generator[OnStep]:
-    """A progress bar on stderr; quiet where that is no terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    err = console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as progress:
-        task = progress.add_task("preparing", total=None)
-
-        def on_step(done: int, total: int) -> None:
-            progress.update(task, description="computing again", completed=done, total=total)
-
-        yield on_step
 
 
 def _write(table: pa.Table, output: str) -> None:

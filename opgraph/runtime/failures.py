@@ -15,32 +15,34 @@ from opgraph.runtime.builder import Built
 _OPERATION = re.compile(r"\{\{(?:function_)?node ([^}]+)\}\}|node:? '?([\w/.\-]+)'?")
 _STACK = re.compile(r"\s*(Graph execution error|Detected at|File \"|<stack traces)")
 _SIZE = re.compile(r"shape\s*(\[[\d,]*\]).*?type (\w+)", re.DOTALL)
+FAILURES = (tf.errors.OpError, MemoryError)
+EXHAUSTED = (tf.errors.ResourceExhaustedError, MemoryError)
+KEPT = "the run holds every step up to this one"
+SMALLER = "take a smaller batch (--batch-size), or the same in parts (--accumulate 4)"
 
 
-def explain(error: Exception, built: Built, step: int) -> TraceError:
+def explain(error: Exception, built: Built, step: int, *, is_kept: bool = True) -> TraceError:
     """One clear error for what TensorFlow raised while a step was computed.
 
     Args:
-        error: what was raised: `tf.errors.OpError` or `MemoryError`.
+        error: what was raised: one of `FAILURES`.
         built: the network.
         step: the step that was being taken.
+        is_kept: whether the steps before it are written down, so that the hint can say so.
     """
     node = failed_node(str(error), built)
     where = f"step {step}" + (f", node {node!r}" if node else "")
-    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
-        return TraceError(
-            f"the memory was exhausted{_wanted(str(error))}",
-            where=where,
-            node=node,
-            hint="take a smaller batch (--batch-size), or the same in parts (--accumulate 4); the"
-            " run holds every step up to this one",
-        )
-    return TraceError(
-        f"TensorFlow failed: {_reason(error)}",
-        where=where,
-        node=node,
-        hint="the run holds every step up to this one",
-    )
+    hint = KEPT if is_kept else None
+    if is_kept and isinstance(error, EXHAUSTED):
+        hint = f"{SMALLER}; {KEPT}"
+    return TraceError(said_by(error), where=where, node=node, hint=hint)
+
+
+def said_by(error: Exception) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, EXHAUSTED):
+        return f"the memory was exhausted{_wanted(str(error))}"
+    return f"TensorFlow failed: {_reason(error)}"
 
 
 def failed_node(message: str, built: Built) -> str | None:

@@ -7,7 +7,7 @@ done with the tensors, and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, cast
@@ -28,6 +28,7 @@ from opgraph.record import (
 )
 from opgraph.runtime.data import Data
 from opgraph.runtime.environment import adopt_threads, differences
+from opgraph.runtime.failures import FAILURES, explain
 from opgraph.runtime.recipe import Recipe
 from opgraph.runtime.tracing import recipe_of
 from opgraph.runtime.training import Measured, Training, dtype_policy, prepare
@@ -190,9 +191,8 @@ class Replay:
         """Take the steps up to one; those whose tensors are fetched are compared when they come."""
         rows: list[StepRow] = []
         while self.position is not None and self.position < last:
-            with closing(cast("Any", self.training.run(self.position + 1, fetch=fetch))) as turns:
+            with closing(self._turns(self.position + 1, fetch)) as turns:
                 for measured in turns:
-                    self.position = None
                     rows.append(measured.row)
                     step = measured.step
                     if step in fetch or step == last or len(rows) == ROWS:
@@ -202,6 +202,20 @@ class Replay:
                     yield measured
                     if step == last:
                         return
+
+    def _turns(self, first: int, fetch: frozenset[int]) -> Generator[Measured]:
+        """Take the steps from one on; while one is taken, the state is not known."""
+        done = first - 1
+        with closing(cast("Any", self.training.run(first, fetch=fetch))) as turns:
+            self.position = None
+            try:
+                for measured in turns:
+                    done = measured.step
+                    yield measured
+                    self.position = None
+            except FAILURES as error:
+                raise explain(error, self.training.built, done + 1, is_kept=False) from error
+        self.position = done
 
     def _compare(self, rows: Sequence[StepRow]) -> None:
         """See that steps came out as they were recorded; once they did not, none does."""
@@ -229,7 +243,7 @@ def replayed_recipe(record: Record, data: Data) -> Recipe:
             where=where,
             hint="train again",
         )
-    recipe = recipe_of(info)
+    recipe = recipe_of(info, has_data=True)
     problem = graph_problem(record)
     if problem is not None:
         raise problem

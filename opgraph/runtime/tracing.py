@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Protocol, Unpack
 
 import keras
-import tensorflow as tf
 
 from opgraph.errors import OpgraphError, RunError, TraceError
 from opgraph.graph import OpGraph
@@ -41,7 +40,7 @@ from opgraph.runtime.environment import (
     thread_settings,
 )
 from opgraph.runtime.evaluation import evaluate
-from opgraph.runtime.failures import explain
+from opgraph.runtime.failures import FAILURES, explain
 from opgraph.runtime.recipe import Recipe, Settings, field_names
 from opgraph.runtime.state import averages_of
 from opgraph.runtime.training import (
@@ -53,6 +52,9 @@ from opgraph.runtime.training import (
     first_nonfinite,
     prepare,
 )
+
+IN_MEMORY = "it was trained on arrays in memory, which are not kept"
+HAND_OVER = "in Python hand over the same ones: run.at(step, data=(x, y))"
 
 
 class Progress(Protocol):
@@ -165,14 +167,20 @@ def resume(
     return open_run(path)
 
 
-def recipe_of(info: RunInfo) -> Recipe:
+def recipe_of(info: RunInfo, *, has_data: bool = False) -> Recipe:
     """How a run was trained.
+
+    Args:
+        info: of the run.
+        has_data: whether its data are there, so that it does not matter where they came from.
 
     Raises:
         RunError: it was trained with something that is not on disk.
     """
-    if not info.replayable:
-        raise RunError("cannot be made again", hint=info.replayable_reason)
+    in_memory = info.replayable_reason == IN_MEMORY
+    if not (info.replayable or (in_memory and has_data)):
+        hint = f"{IN_MEMORY}; {HAND_OVER}" if in_memory else info.replayable_reason
+        raise RunError("cannot be made again", hint=hint)
     known = {name: value for name, value in info.config.items() if name in field_names()}
     return Recipe.from_dict(known)
 
@@ -236,12 +244,11 @@ def _config(training: Training) -> dict[str, Any]:
 
 def _not_replayable(training: Training) -> str:
     """Why the training cannot be made again from its files; empty if it can."""
-    if training.data.description.get("spec") in (None, "arrays"):
-        return "it was trained on arrays in memory, which are not kept"
     for head in training.objective.heads:
         if callable(head.loss):
             return f"its loss {head.loss_name!r} is a function, which is not kept"
-    return ""
+    in_memory = training.data.description.get("spec") in (None, "arrays")
+    return IN_MEMORY if in_memory else ""
 
 
 def tell(notify: Callable[[str], object] | None, training: Training, writer: RunWriter) -> None:
@@ -330,7 +337,7 @@ def _steps(training: Training, done: int) -> Generator[Measured]:
         for measured in training.run(done + 1):
             yield measured
             step = measured.step
-    except (tf.errors.OpError, MemoryError) as error:
+    except FAILURES as error:
         raise explain(error, training.built, step + 1) from error
 
 

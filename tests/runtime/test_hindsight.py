@@ -145,3 +145,48 @@ def test_a_run_that_measured_some_sites_only(tmp_path: Path) -> None:
     assert run.requery("output.rms", nodes="r", steps=3)["value"].to_pylist()[0] > 0
     several = run.requery("any.output.rms", steps=3)["node"].to_pylist()
     assert several == ["x", "d", "r", "drop", "logits", "softmax"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "nodes", "message"),
+    [
+        ("d.kernel", None, r"is an array of shape \(4, 8\), not one number"),
+        ("d.kernel.grad[0] * 2", None, r"is an array of shape \(8,\), not one number"),
+        ("output - loss", "r", r"is an array of shape \(16, 8\), not one number"),
+        ("abs(kernel.update)", "d", r"is an array of shape \(4, 8\), not one number"),
+        ("d.kernel[0, 8]", None, "index 8 is out of bounds for axis 1 with size 8"),
+        ("mean(d.kernel - logits.kernel)", None, r"shapes \(4, 8\) and \(8, 4\) do not fit"),
+    ],
+)
+def test_what_is_no_number_is_refused_before_anything_is_computed(
+    expression: str, nodes: str | None, message: str, run: opgraph.Run
+) -> None:
+    told: list[str] = []
+    untouched = opgraph.open_run(run.path)
+    with pytest.raises(ExpressionError, match=message):
+        untouched.requery(expression, nodes=nodes, notify=told.append)
+    assert told == []
+    assert not untouched._replays
+
+
+@pytest.mark.parametrize(
+    ("expression", "nodes"),
+    [
+        ("d.kernel[0, 1] + r.output[0, 0]", None),
+        ("quantile(d.output, 0.5) / loss", None),
+        ("sum(bias.after)", "d,logits"),
+        ("drop.mask[0, 0] * 1", None),
+    ],
+)
+def test_what_may_be_a_number_is_computed(
+    expression: str, nodes: str | None, run: opgraph.Run
+) -> None:
+    assert run.requery(expression, nodes=nodes, steps=2).num_rows == len((nodes or "").split(","))
+
+
+def test_what_only_a_step_tells_is_refused_after_it(run: opgraph.Run) -> None:
+    """No graph says which shape a mask has."""
+    told: list[str] = []
+    with pytest.raises(ExpressionError, match=r"is an array of shape \(16, 8\), not one number"):
+        run.requery("drop.mask", steps=2, notify=told.append)
+    assert len(told) == 1

@@ -260,7 +260,8 @@ def test_runs_that_cannot_be_replayed(copied: Path) -> None:
     )
     reason = "it was trained on arrays in memory, which are not kept"
     assert refusal(lambda data: data.update(replayable=False, replayable_reason=reason)) == (
-        f"cannot be made again\n   {reason}"
+        f"cannot be made again\n   {reason}; in Python hand over the same ones: run.at(step,"
+        " data=(x, y))"
     )
     assert refusal(lambda data: data["data"].update(fingerprint="0" * 32)).startswith(
         "digits: the data have changed: their fingerprint is "

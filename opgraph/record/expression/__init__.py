@@ -10,7 +10,7 @@ from opgraph.record.expression.functions import FUNCTIONS, STATISTICS, Function,
 from opgraph.record.expression.names import Figure, Names, Tensors, find_all, names_of_survey
 from opgraph.record.expression.parser import parse
 from opgraph.record.expression.query import Cost, Query, cost, make_query
-from opgraph.record.expression.recorded import Needs, needs, row_scopes
+from opgraph.record.expression.recorded import Needs, joined, needs, row_scopes
 from opgraph.record.expression.scope import RowScope, Scope, StepScope, figures_of, names_of_step
 from opgraph.record.expression.tree import Expression
 
@@ -36,6 +36,7 @@ __all__ = [
     "figures_of",
     "find_all",
     "holds",
+    "joined",
     "make_query",
     "names_of_step",
     "names_of_survey",

@@ -7,7 +7,7 @@ will take, and the table of answers. Whoever computes steps again hands their te
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,10 +21,10 @@ from opgraph.record.expression.evaluating import answer
 from opgraph.record.expression.names import Names, Tensors, find_all, names_of_survey
 from opgraph.record.expression.parser import parse
 from opgraph.record.expression.recorded import Needs, joined, needs, row_scopes
-from opgraph.record.expression.scope import Scope, StepScope
+from opgraph.record.expression.scope import Scope, ShapeScope, StepScope
 from opgraph.record.expression.tree import Expression
 from opgraph.record.reader import Record
-from opgraph.record.tensors import StepTensors
+from opgraph.record.tensors import StepTensors, TensorName
 
 Function = Callable[[StepTensors, str | None], float]
 Steps = int | range | Sequence[int] | None
@@ -95,6 +95,19 @@ class Query:
         needed = joined(self.needed.values())
         return needed.are_recorded(self.record.survey) and needed.have_columns(self.record)
 
+    def check_shapes(self, shapes: Mapping[TensorName, tuple[int, ...]]) -> None:
+        """See that the expression is a single number, before any step is computed for it.
+
+        Args:
+            shapes: of tensors, as far as they are known; a node with another is not looked at.
+
+        Raises:
+            ExpressionError: it is an array, or its parts do not fit together.
+        """
+        for node, needed in self.needed.items():
+            if all(name in shapes for name in needed.tensors):
+                list(self._rows(0, node, ShapeScope(self.names, shapes, node)))
+
     def from_record(self) -> Any:
         """The table of answers, where the record alone has them."""
         scopes = row_scopes(self.record, joined(self.needed.values()), self.names, self.steps)
@@ -142,6 +155,16 @@ class Cost(NamedTuple):
     steps: int
     seconds: float
 
+    def text(self, wanted: int) -> str:
+        """What is done to have so many steps, and about how long it takes.
+
+        >>> Cost(9, 3.6).text(1)
+        'computing 9 steps again to have 1 step: about 4 s'
+        """
+        few = "" if self.steps == wanted else f" to have {_counted(wanted)}"
+        duration = f"about {self.seconds:.0f} s" if self.seconds >= 1 else "less than a second"
+        return f"computing {_counted(self.steps)} again{few}: {duration}"
+
 
 def make_query(
     record: Record, what: str | Function, nodes: str | None = None, steps: Steps = None
@@ -172,6 +195,10 @@ def cost(record: Record, steps: Sequence[int]) -> Cost:
         at = step
     times = record.steps["step_time"].to_numpy()
     return Cost(count, float(count * np.median(times)) if len(times) else 0.0)
+
+
+def _counted(steps: int) -> str:
+    return f"{steps:,} step{'' if steps == 1 else 's'}"
 
 
 def _tells_all(record: Record) -> bool:

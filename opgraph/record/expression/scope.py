@@ -1,6 +1,7 @@
 """Where the values of names come from: the full tensors of a step, or the rows of a record.
 
-Owns both; knows nothing about expressions. A statistic that was measured is the very number of the
+Owns both, and zeros that stand for tensors whose shapes alone matter; knows nothing about
+expressions. A statistic that was measured is the very number of the
 record; any other is made from the tensor.
 """
 
@@ -10,6 +11,8 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Protocol
+
+import numpy as np
 
 from opgraph.record.expression.functions import statistic_of
 from opgraph.record.expression.names import Column, Names, names_of
@@ -157,3 +160,30 @@ def _unpacked(tensors: StepTensors, column: Column) -> float:
         for name in column.quantity.moments
     }
     return float(column.quantity.finish(moments)[0, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class ShapeScope:
+    """Zeros of known shapes: what shape an expression will have, before there is a step.
+
+    Attributes:
+        names: what may be named.
+        shapes: of the tensors that an expression needs.
+        node: the node that is meant where none is named.
+    """
+
+    names: Names
+    shapes: Mapping[TensorName, tuple[int, ...]]
+    node: str | None = None
+
+    def figure(self, name: str) -> float:
+        """Any number."""
+        return 0.0
+
+    def statistic(self, name: TensorName, statistic: str) -> float:
+        """Any number."""
+        return 0.0
+
+    def tensor(self, name: TensorName) -> Array | None:
+        """Zeros, which take no memory."""
+        return np.broadcast_to(np.float32(0), self.shapes[name])

@@ -4,7 +4,7 @@ Pure NumPy, no TensorFlow but for `keras.datasets`. Must not know graphs (it is 
 and types of the inputs), the training loop or the record.
 """
 
-from opgraph.runtime.data.arrays import from_arrays, halves, peek_arrays
+from opgraph.runtime.data.arrays import from_arrays, halves, peek_arrays, recreate_from
 from opgraph.runtime.data.augment import (
     CHANGES,
     augment_text,
@@ -61,5 +61,6 @@ __all__ = [
     "permutation",
     "read_image",
     "recreate",
+    "recreate_from",
     "take",
 ]

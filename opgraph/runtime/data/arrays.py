@@ -13,7 +13,7 @@ import numpy as np
 
 from opgraph.errors import DataError, suggest
 from opgraph.runtime.data.fitting import example_of, fitted, tell
-from opgraph.runtime.data.load import aims
+from opgraph.runtime.data.load import aims, same_data, wanted_by
 from opgraph.runtime.data.memory import require_memory
 from opgraph.runtime.data.result import (
     MOST_BYTES,
@@ -70,6 +70,23 @@ def from_arrays(
     require_memory(request, sum(len(part.inputs[0]) for part in parts), shapes)
     facts = {"title": "arrays in memory", "replayable": False}
     return settle(request, fitted(request, parts, (), facts))
+
+
+def recreate_from(description: Mapping[str, Any], data: Any) -> Data:
+    """The data of a run again, from the arrays that it was trained on.
+
+    Args:
+        description: of the data, as the run has it.
+        data: `(x, y)` or `((x, y), (x_test, y_test))` as they were handed over, or a `Data`.
+
+    Raises:
+        DataError: they are not the same.
+    """
+    if isinstance(data, Data):
+        return same_data(data, description)
+    wanted = wanted_by(description)
+    train, test = halves(data, len(wanted["inputs"]))
+    return same_data(from_arrays(train, test, **wanted), description)
 
 
 def peek_arrays(train: Pair) -> DataFacts:

@@ -24,6 +24,8 @@ from opgraph.runtime.data.result import (
 from opgraph.runtime.data.settle import settle
 from opgraph.runtime.data.sources import find
 
+ONLY_WITH = "steps can be replayed only with the data they were trained on"
+
 
 def load(
     spec: str,
@@ -102,28 +104,52 @@ def recreate(description: Mapping[str, Any]) -> Data:
         raise DataError(
             "the data were arrays in memory, which cannot be made again from the record",
             where=description["spec"],
-            hint="hand over the same arrays once more; data from a file can be read again",
+            hint="hand over the same arrays once more (data=...)",
         )
-    inputs = [(i["name"], tuple(i["shape"]), i["dtype"]) for i in description["inputs"]]
-    vocabulary = {i["name"]: i["vocabulary"] for i in description["inputs"] if i["vocabulary"]}
-    data = load(
-        description["spec"],
-        inputs,
-        num_classes=description["num_classes"],
-        seed=description["seed"],
-        outputs=description["outputs"],
-        targets=_targets(description),
-        vocabulary=vocabulary,
-        most_bytes=description["most_bytes"],
+    wanted = wanted_by(description)
+    data = load(description["spec"], outputs=description["outputs"], **wanted)
+    return same_data(data, description)
+
+
+def wanted_by(description: Mapping[str, Any]) -> dict[str, Any]:
+    """What the network of a run wants of its data: options of `load` and `from_arrays`."""
+    inputs = description["inputs"]
+    return {
+        "inputs": [(i["name"], tuple(i["shape"]), i["dtype"]) for i in inputs],
+        "num_classes": description["num_classes"],
+        "seed": description["seed"],
+        "targets": _targets(description),
+        "vocabulary": {i["name"]: i["vocabulary"] for i in inputs if i["vocabulary"]},
+        "most_bytes": description["most_bytes"],
+    }
+
+
+def same_data(data: Data, description: Mapping[str, Any]) -> Data:
+    """Data that were proved to be those of a run, varied as they were.
+
+    Raises:
+        DataError: they are others.
+    """
+    if data.fingerprint == description["fingerprint"]:
+        return augmented(data, description.get("augment", ""))
+    raise DataError(
+        f"the data have changed: their fingerprint is {data.fingerprint}, it was"
+        f" {description['fingerprint']}",
+        where=description["spec"],
+        hint=f"{ONLY_WITH}{_other_size(data, description)}",
     )
-    if data.fingerprint != description["fingerprint"]:
-        raise DataError(
-            f"the data have changed: their fingerprint is {data.fingerprint}, it was"
-            f" {description['fingerprint']}",
-            where=description["spec"],
-            hint="steps can be replayed only with the data they were trained on",
-        )
-    return augmented(data, description.get("augment", ""))
+
+
+def _other_size(data: Data, description: Mapping[str, Any]) -> str:
+    has = {"train": data.train.size, "test": data.test.size}
+    had = description.get("sizes", has)
+    if had == has:
+        return ""
+    return f": {_sizes(had)}, not {_sizes(has)}"
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    return f"{sizes['train']:,} to train on and {sizes['test']:,} to test on"
 
 
 def _targets(description: Mapping[str, Any]) -> list[TargetSpec] | None:

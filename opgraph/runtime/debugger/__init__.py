@@ -10,7 +10,7 @@ from opgraph.runtime.debugger.commands import COMMANDS, Command, Reply, again, c
 from opgraph.runtime.debugger.history import History
 from opgraph.runtime.debugger.live import LiveSource
 from opgraph.runtime.debugger.places import PHASES, Place
-from opgraph.runtime.debugger.session import Session, Stop
+from opgraph.runtime.debugger.session import Progress, Session, Stop
 from opgraph.runtime.debugger.sources import Source
 from opgraph.runtime.debugger.steering import prepare_steered
 
@@ -22,6 +22,7 @@ __all__ = [
     "History",
     "LiveSource",
     "Place",
+    "Progress",
     "Reply",
     "Session",
     "Source",

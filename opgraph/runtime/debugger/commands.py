@@ -17,6 +17,7 @@ from opgraph.record.expression import FUNCTIONS, STATISTICS, Names
 from opgraph.runtime.debugger import show
 from opgraph.runtime.debugger.places import by_weight
 from opgraph.runtime.debugger.session import Session
+from opgraph.runtime.failures import FAILURES, said_by
 
 # What gdb's users type, where the letters alone would be ambiguous.
 SHORT = {
@@ -84,6 +85,8 @@ def execute(session: Session, line: str) -> Reply:
         return Reply(text)
     except OpgraphError as error:
         return Reply(show.error_text(error), is_error=True)
+    except FAILURES as error:
+        return Reply(f"error: {said_by(error)}", is_error=True)
 
 
 def again(session: Session) -> str:
@@ -312,7 +315,7 @@ _ALL = (
     Command("undisplay", "undisplay N", "show it no more", _undisplay),
     Command("print", "print EXPR", "a number, a tensor, or what a node has", _print),
     Command("history", "history EXPR", "a number over the steps", _history),
-    Command("where", "where", "step, phase, node and its neighbours", lambda s, _: s.where()),
+    Command("where", "where", "step, phase, and the graph around the node", lambda s, _: s.where()),
     Command("list", "list", "what the neighbours hold", lambda s, _: s.neighbours()),
     Command("info", "info TOPIC", "batch, breakpoints, displays, nodes, tensors [NODE]", _info),
     Command("picture", "picture [FILE]", "the graph as SVG, the node marked", _picture),

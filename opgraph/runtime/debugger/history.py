@@ -1,6 +1,7 @@
 """A number over the steps of a session.
 
-Owns the series and its small table; knows nothing about where the numbers come from.
+Owns the series, its small table, and that it is made of single numbers; knows nothing about where
+they come from.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
+from opgraph.errors import ExpressionError
+from opgraph.record.expression import Expression, Scope, evaluate
 
 ROWS, BAR = 12, 30
 
@@ -37,3 +41,19 @@ class History:
             size = round(BAR * (value - least) / span) if np.isfinite(value) else 0
             lines.append(f"{self.steps[row]:>7}  {value:<12.6g} {'#' * size}".rstrip())
         return "\n".join(lines)
+
+
+def number_of(expression: Expression, scope: Scope) -> float:
+    """What an expression comes to in a step, as a single number.
+
+    Raises:
+        ExpressionError: it cannot be answered, or is an array.
+    """
+    value = np.asarray(evaluate(expression, scope))
+    if value.size != 1:
+        raise ExpressionError(
+            f"is an array of the shape {tuple(value.shape)}, not a number",
+            where=expression.text,
+            hint="say what of it: mean(...), max(...)",
+        )
+    return float(value.reshape(-1)[0])

@@ -6,19 +6,19 @@ must not know breakpoints or texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
+from statistics import median
 from typing import Any
-
-import tensorflow as tf
 
 from opgraph.errors import TraceError
 from opgraph.graph import OpGraph
 from opgraph.record import Keyframe, StepTensors, Survey
-from opgraph.record.expression import Needs, Scope, StepScope, names_of_survey
+from opgraph.record.expression import Cost, Needs, Scope, StepScope, names_of_survey
 from opgraph.runtime.debugger.snapshots import Snapshots
 from opgraph.runtime.debugger.sources import Source, are_recorded
 from opgraph.runtime.debugger.steering import steer
-from opgraph.runtime.failures import explain
+from opgraph.runtime.failures import FAILURES, explain
 from opgraph.runtime.training import Training
 
 
@@ -57,6 +57,8 @@ class LiveSource:
         self._turns: Any = None
         self._fetched: set[int] = set()
         self._latest: StepTensors | None = None
+        self._reached = self._snapshots.first
+        self._times: deque[float] = deque(maxlen=64)
 
     @property
     def graph(self) -> OpGraph:
@@ -89,7 +91,7 @@ class LiveSource:
             self._latest = self._take(step, full=True)
         return self._latest
 
-    def scopes(self, steps: range, needed: Sequence[Needs | None]) -> Iterator[tuple[int, Scope]]:
+    def scopes(self, steps: range, needed: Sequence[Needs | None]) -> Generator[tuple[int, Scope]]:
         """Steps one after another; without their tensors where what is measured will do."""
         full = not are_recorded(needed, self.survey)
         known = range(steps.start, min(steps.stop, self._snapshots.first + 1))
@@ -106,6 +108,16 @@ class LiveSource:
                 scope.names = self._names
                 yield step, scope
 
+    def cost(self, steps: range, needed: Sequence[Needs | None]) -> Cost:
+        """How many of these steps are taken again, and about how long that takes."""
+        start = self._snapshots.first + 1
+        count = len(range(max(steps.start, start), min(steps.stop, self._reached + 1)))
+        own = Cost(count, count * median(self._times) if self._times else 0.0)
+        if self._before is None:
+            return own
+        earlier = self._before.cost(range(steps.start, min(steps.stop, start)), needed)
+        return Cost(own.steps + earlier.steps, own.seconds + earlier.seconds)
+
     def steered(self, step: int, rate: float) -> tuple[Source, str]:
         """Go on from a step with another learning rate; what came after it is forgotten."""
         if self._before is not None and step < self._snapshots.first:
@@ -114,6 +126,7 @@ class LiveSource:
             raise TraceError(self.ending, hint="a learning rate holds from the next step on")
         self._rates = {n: x for n, x in self._rates.items() if n < step} | {step: rate}
         self._snapshots.drop_after(step)
+        self._reached = min(self._reached, step)
         self._close()
         self.last = self.training.total_steps
         if self._done is None or self._done > step:
@@ -154,15 +167,16 @@ class LiveSource:
         self._done = None  # whatever interrupts the step leaves a state that is no longer known
         try:
             measured = next(self._turns)
-        except (tf.errors.OpError, MemoryError) as error:
-            found = explain(error, self.training.built, step)
-            raise TraceError(found.problem, where=found.where, node=found.node) from error
+        except FAILURES as error:
+            raise explain(error, self.training.built, step, is_kept=False) from error
         if measured.is_last:
             self.last = step
         self._done = step
         if self._snapshots.wants(step):
             self._snapshots.add(self.training.keyframe(step))
         row = measured.row
+        self._reached = max(self._reached, step)
+        self._times.append(row.host["step_time"])
         return measured.tensors or StepTensors(step, {}, (), (), row.packed, row.layout)
 
     def _known(self) -> int:

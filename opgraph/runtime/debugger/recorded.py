@@ -5,16 +5,26 @@ Owns which of the two answers; must not know breakpoints or texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from opgraph.errors import TraceError
 from opgraph.graph import OpGraph
 from opgraph.record import Keyframe, Record, StepTensors, Survey
-from opgraph.record.expression import Names, Needs, Scope, StepScope, names_of_survey, row_scopes
+from opgraph.record.expression import (
+    Cost,
+    Names,
+    Needs,
+    Scope,
+    StepScope,
+    cost,
+    joined,
+    names_of_survey,
+    row_scopes,
+)
 from opgraph.runtime.data import Data
 from opgraph.runtime.debugger.live import LiveSource
-from opgraph.runtime.debugger.sources import Source, are_recorded, joined
+from opgraph.runtime.debugger.sources import Source, are_recorded
 from opgraph.runtime.debugger.steering import prepare_steered
 from opgraph.runtime.replay import Replay
 
@@ -73,7 +83,7 @@ class RunSource:
             self._latest = self.replay.at(step)
         return self._latest
 
-    def scopes(self, steps: range, needed: Sequence[Needs | None]) -> Iterator[tuple[int, Scope]]:
+    def scopes(self, steps: range, needed: Sequence[Needs | None]) -> Generator[tuple[int, Scope]]:
         """Steps one after another: rows of the record where they will do, else replayed."""
         if not are_recorded(needed, self.survey):
             for tensors in self.replay.walk(steps):
@@ -84,6 +94,10 @@ class RunSource:
         for start in range(steps.start, steps.stop, CHUNK):
             chunk = range(start, min(start + CHUNK, steps.stop))
             yield from sorted(row_scopes(self.record, wanted, self._names, chunk).items())
+
+    def cost(self, steps: range, needed: Sequence[Needs | None]) -> Cost:
+        """How many steps are replayed to have these, and about how long that takes."""
+        return Cost(0, 0.0) if are_recorded(needed, self.survey) else cost(self.record, steps)
 
     def steered(self, step: int, rate: float) -> tuple[Source, str]:
         """A training in memory that goes on from a step of the run; the run stays as it is."""

@@ -6,7 +6,8 @@ Owns the position, breakpoints and displays; must not know commands or terminals
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,12 +35,15 @@ from opgraph.record.expression import (
 from opgraph.runtime.choice import is_number
 from opgraph.runtime.debugger import show
 from opgraph.runtime.debugger.breakpoints import Breakpoint, Breakpoints, needed_by, place_of
-from opgraph.runtime.debugger.history import History
+from opgraph.runtime.debugger.history import History, number_of
 from opgraph.runtime.debugger.places import Place, made_at, places_of
 from opgraph.runtime.debugger.sources import Source
 
 LOSS = Needs(("loss",), {}, ())
+PATIENCE = 1.0  # seconds; what takes longer is said beforehand
 Draw = Callable[[str | None], str]
+Notify = Callable[[str], object]
+Progress = Callable[[], AbstractContextManager[Callable[[int, int], object]]]
 
 
 @dataclass(frozen=True)
@@ -75,18 +79,29 @@ class Session:
         typed: the commands that were given, if it is led by commands.
     """
 
-    def __init__(self, source: Source, draw: Draw | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        draw: Draw | None = None,
+        *,
+        notify: Notify | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Begin before the first step.
 
         Args:
             source: where steps come from.
             draw: makes the picture of the graph, as SVG with a node marked.
+            notify: told beforehand how long it takes to compute many steps again.
+            progress: then entered, and told how many of them are done, and how many there are.
         """
         self.source = source
         self.breakpoints = Breakpoints()
         self.displays: dict[int, Expression] = {}
         self.typed: list[str] = []
         self._draw = draw
+        self._notify: Notify = notify or (lambda _: None)
+        self._progress: Progress = progress or _no_progress
         self._numbered = 0
         self._tensors: StepTensors | None = None
         self._places: tuple[Place, ...] = ()
@@ -218,16 +233,11 @@ class Session:
         steps = range(self.source.first, last + 1)
         if not steps:
             _ = self.tensors
-        found: dict[int, float] = {}
-        for step, scope in self.source.scopes(steps, [needed_by(parsed, self._recorded_names)]):
-            value = np.asarray(evaluate(parsed, scope))
-            if value.size != 1:
-                raise ExpressionError(
-                    f"is an array of the shape {tuple(value.shape)}, not a number",
-                    where=expression,
-                    hint="say what of it: mean(...), max(...)",
-                )
-            found[step] = float(value.reshape(-1)[0])
+        if self._tensors is not None:
+            number_of(parsed, StepScope(self._tensors))
+        needed = [needed_by(parsed, self._recorded_names)]
+        with closing(self._walked(steps, needed)) as walked:
+            found = {step: number_of(parsed, scope) for step, scope in walked}
         return History(expression, tuple(found), tuple(found.values()))
 
     def where(self) -> str:
@@ -317,13 +327,27 @@ class Session:
         reason = f"the end: {self.source.ending}" if seen == self.source.last else ""
         return self._land(self.source.at(seen), reason)
 
-    def _scanned(self, steps: range, more: Sequence[Breakpoint]) -> Iterator[tuple[int, Scope]]:
+    def _scanned(self, steps: range, more: Sequence[Breakpoint]) -> Generator[tuple[int, Scope]]:
         """Steps with what all conditions need, the last one with everything."""
         names = self._recorded_names
         needed = [needed_by(x.condition, names) for x in (*more, *self.breakpoints)]
-        yield from self.source.scopes(steps[:-1], [LOSS, *needed])
+        yield from self._walked(steps[:-1], [LOSS, *needed], " at most")
         if steps[-1] <= self.source.last:
             yield steps[-1], StepScope(self.source.at(steps[-1]))
+
+    def _walked(
+        self, steps: range, needed: Sequence[Needs | None], bound: str = ""
+    ) -> Generator[tuple[int, Scope]]:
+        """Steps one after another; where that takes a while it is said beforehand and shown."""
+        cost, found = self.source.cost(steps, needed), self.source.scopes(steps, needed)
+        is_long = cost.seconds >= PATIENCE
+        if is_long:
+            self._notify(f"{cost.text(len(steps))}{bound}; Ctrl-C stops it")
+        progress = self._progress if is_long else _no_progress
+        with closing(found), progress() as on_step:
+            for done, one in enumerate(found, 1):
+                yield one
+                on_step(done, len(steps))
 
     def _hit(self, step: int, hits: Sequence[Breakpoint]) -> Stop:
         tensors = self.source.at(step)
@@ -376,6 +400,10 @@ class Session:
             return show.answer_text(str(expression), answer(expression, self._scope()))
         except ExpressionError as error:
             return show.error_text(error)
+
+
+def _no_progress() -> AbstractContextManager[Callable[[int, int], object]]:
+    return nullcontext(lambda _done, _total: None)
 
 
 def _count(number: int) -> int:

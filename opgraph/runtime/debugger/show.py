@@ -15,9 +15,9 @@ from opgraph.graph import OpGraph
 from opgraph.record import Array, StepTensors, TensorName, output_name
 from opgraph.record.expression import Answer, figures_of, statistic_of
 from opgraph.runtime.debugger.places import Place, made_at
+from opgraph.runtime.debugger.sketch import sketch_lines, sources_of, targets_of
 
 SUMMARY = ("mean", "rms", "min", "max")
-MOST_NAMES = 4
 WIDTH = 96
 
 
@@ -37,7 +37,7 @@ def head_text(graph: OpGraph, tensors: StepTensors, place: Place, last: int) -> 
 
 
 def where_text(head: str, graph: OpGraph, places: Sequence[Place], place: Place | None) -> str:
-    """Where one is, with the phases of the step and the nodes on both sides."""
+    """Where one is: the phases of the step, and the nodes around, drawn as a small graph."""
     if place is None:
         return head
     known = dict.fromkeys(x.phase for x in places)
@@ -46,11 +46,9 @@ def where_text(head: str, graph: OpGraph, places: Sequence[Place], place: Place 
     if place.node is not None:
         own = [x for x in places if x.phase == place.phase]
         lines[0] += f", place {own.index(place) + 1} of {len(own)}"
-        read = _listed(_sources(graph, place.node))
-        readers = _listed(_targets(graph, place.node))
-        arrow = "<--" if place.phase == "backward" else "-->"
-        parts = [x for x in (read, f"[{place.node}]", readers) if x]
-        lines.append(f"  {f' {arrow} '.join(parts)}")
+        if place.phase == "backward":
+            lines[1] += "   (upwards in the graph)"
+        lines += sketch_lines(graph, place.node)
     return "\n".join(lines)
 
 
@@ -92,7 +90,7 @@ def neighbours_text(graph: OpGraph, tensors: StepTensors, place: Place) -> str:
     if place.node is None:
         nodes = list(graph.order)
     else:
-        nodes = [*_sources(graph, place.node), place.node, *_targets(graph, place.node)]
+        nodes = [*sources_of(graph, place.node), place.node, *targets_of(graph, place.node)]
     chosen = [(node, output_name(node)) for node in nodes]
     name_of = {n: (x.grad if place.phase == "backward" else x) for n, x in chosen}
     rows = [
@@ -164,16 +162,3 @@ def _scalar(value: Any) -> str:
     if plain.dtype == bool:
         return str(bool(plain)).lower()
     return number_text(float(plain)) if plain.dtype.kind not in "iu" else str(int(plain))
-
-
-def _sources(graph: OpGraph, node: str) -> list[str]:
-    return list(dict.fromkeys(end.node for end in graph.inputs(node)))
-
-
-def _targets(graph: OpGraph, node: str) -> list[str]:
-    return list(dict.fromkeys(edge.target for edge in graph.edges_from(node)))
-
-
-def _listed(nodes: Sequence[str]) -> str:
-    more = f", {len(nodes) - MOST_NAMES} more" if len(nodes) > MOST_NAMES else ""
-    return ", ".join(nodes[:MOST_NAMES]) + more

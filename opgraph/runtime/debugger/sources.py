@@ -5,12 +5,12 @@ Owns the protocol; the two sources stand in `live` and `recorded`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Protocol
 
 from opgraph.graph import OpGraph
 from opgraph.record import StepTensors, Survey
-from opgraph.record.expression import Needs, Scope
+from opgraph.record.expression import Cost, Needs, Scope
 
 
 class Source(Protocol):
@@ -51,8 +51,12 @@ class Source(Protocol):
         """All tensors of a step."""
         ...
 
-    def scopes(self, steps: range, needed: Sequence[Needs | None]) -> Iterator[tuple[int, Scope]]:
+    def scopes(self, steps: range, needed: Sequence[Needs | None]) -> Generator[tuple[int, Scope]]:
         """Steps one after another, with at least what is needed; None stands for all tensors."""
+        ...
+
+    def cost(self, steps: range, needed: Sequence[Needs | None]) -> Cost:
+        """How many steps are computed again to have these, and about how long that takes."""
         ...
 
     def steered(self, step: int, rate: float) -> tuple[Source, str]:
@@ -63,10 +67,3 @@ class Source(Protocol):
 def are_recorded(needed: Sequence[Needs | None], survey: Survey) -> bool:
     """Whether the statistics of a step are enough; None stands for full tensors."""
     return all(x is not None and x.are_recorded(survey) for x in needed)
-
-
-def joined(needed: Sequence[Needs]) -> Needs:
-    """All that several expressions need."""
-    figures = dict.fromkeys(name for x in needed for name in x.figures)
-    columns = {key: column for x in needed for key, column in x.columns.items()}
-    return Needs(tuple(figures), columns, ())

@@ -138,7 +138,7 @@ def test_train_and_test_are_told_from_inputs_and_labels(
 def test_cannot_be_made_again(refusal: Refusal) -> None:
     assert refusal(recreate, one((X, Y)).description) == (
         "arrays: the data were arrays in memory, which cannot be made again from the record\n"
-        "   hand over the same arrays once more; data from a file can be read again"
+        "   hand over the same arrays once more (data=...)"
     )
 
 

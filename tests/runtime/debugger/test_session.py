@@ -147,8 +147,22 @@ def test_where_and_list_name_the_neighbours(session: Session) -> None:
     assert session.where().splitlines() == [
         "step 1 of 12, forward at r (ReLU), place 3 of 6",
         "  [forward] - loss - backward - update",
-        "  d --> [r] --> drop",
+        "     o  x (Input)",
+        "     o  d (Dense)",
+        "  => o  r (ReLU)",
+        "     o  drop (Dropout)",
+        "     o  logits (Dense)",
+        "     o  softmax (Softmax)",
     ]
+    session.next()
+    assert session.where() == ("step 1 of 12, loss\n  forward - [loss] - backward - update")
+    session.next()
+    assert session.where().splitlines()[1:4] == [
+        "  forward - loss - [backward] - update   (upwards in the graph)",
+        "     o  r (ReLU)  <- d",
+        "     o  drop (Dropout)",
+    ]
+    session.node("r")
     nodes = [line[3:].split()[0] for line in session.neighbours().splitlines()]
     assert nodes == ["d", "r", "drop"]
 
@@ -270,53 +284,6 @@ def test_a_learning_rate_from_the_first_step_on(session: Session) -> None:
     session.set_learning_rate(0.25)
     assert session.step().step == 1
     assert session.value("lr") == 0.25
-
-
-def test_a_step_that_tensorflow_refuses_is_one_clear_line(
-    live: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import tensorflow as tf
-
-    def refuse(*_: Any, step: int, **__: Any) -> None:
-        raise tf.errors.InternalError(None, None, f"step {step} went wrong")
-
-    session = live()
-    session.goto(3)
-    monkeypatch.setattr(session.source.training.step, "tensors", refuse)
-    with pytest.raises(TraceError) as caught:
-        session.goto(5)
-    assert str(caught.value) == "step 5: TensorFlow failed: step 5 went wrong"
-    assert session.step_number == 3
-    monkeypatch.undo()
-    assert session.goto(5).step == 5
-
-
-@pytest.mark.parametrize(
-    ("program", "condition"), [("measured", "loss < 0"), ("tensors", "rms(d.kernel) < 0")]
-)
-def test_an_interrupt_lands_at_a_step_that_is_whole(
-    program: str, condition: str, live: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The step that is interrupted has changed the weights already."""
-    session = live()
-    expected = {step: session.goto(step) and session.tensors for step in (6, 7)}
-    session.goto(1)
-    real = getattr(session.source.training.step, program)
-
-    def interrupted(*given: Any, step: int, **more: Any) -> Any:
-        found = real(*given, step=step, **more)
-        if step == 7:
-            raise KeyboardInterrupt
-        return found
-
-    monkeypatch.setattr(session.source.training.step, program, interrupted)
-    session.break_at(condition)
-    stop = session.proceed()
-    assert (stop.step, stop.reason) == (6, "interrupted")
-    monkeypatch.undo()
-    assert session.tensors.packed.tobytes() == expected[6].packed.tobytes()
-    assert session.step().step == 7
-    assert session.tensors.packed.tobytes() == expected[7].packed.tobytes()
 
 
 def test_what_comes_out_otherwise_is_refused_or_said_to_be_unverified(
