@@ -1,7 +1,7 @@
 """Runtimes that a network may be meant for, and what they lack.
 
-The table is measured, not read off a page: `docs/reference/lint/targets.md` says how, and
-`tests/rules/test_targets.py` measures again.
+The table was measured, not read off a page: `docs/reference/lint/targets.md` says how, and what was
+not tried.
 """
 
 from __future__ import annotations
