@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from opgraph.analysis import Analysis
     from opgraph.graph import OpGraph
     from opgraph.ops import Shape
+    from opgraph.rules import Report
 
 
 class Graph:
@@ -79,6 +80,25 @@ class Graph:
         from opgraph.analysis import analyze
 
         return analyze(self.inner, input_shape, num_classes)
+
+    def lint(self, **options: Any) -> Report:
+        """Look for what is suspicious: findings with a code, a severity, a node and what to do.
+
+        Args:
+            options: select, ignore, everything, target, loss, from_logits, known: see
+                `opgraph.api.linting.lint`.
+
+        Raises:
+            OpgraphError: no rule has such a code, or there is no such target.
+
+        >>> from opgraph.api import read
+        >>> graph = read("x: Input(shape=(4,)) -> fc[units=1, activation=softmax]")
+        >>> [(found.code, found.severity, found.node) for found in graph.lint().findings]
+        [('OG204', 'error', 'fc')]
+        """
+        from opgraph.api.linting import lint
+
+        return lint(self.analyze(), **options)
 
     def draw(self, path: str | Path | None = None, **options: Any) -> str:
         """Draw the graph as SVG.

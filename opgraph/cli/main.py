@@ -13,7 +13,7 @@ from opgraph.errors import OpgraphError
 from opgraph.version import __version__
 
 COMMANDS = {
-    "check": "Find everything that is wrong with a graph.",
+    "check": "Find everything that is wrong with a graph, or suspicious (--lint).",
     "show": "Print the table of a graph: shapes, parameters, cost.",
     "draw": "Draw a graph as SVG.",
     "trace": "Train a graph and measure every node at every step.",

@@ -63,11 +63,12 @@ def step_option(command: Command) -> Command:
 
 def what_option(help: str) -> Callable[[Command], Command]:
     """The option `--what`: names of quantities, by commas or given several times."""
-    return click.option("--what", multiple=True, metavar="QUANTITY,...", callback=_by_comma,
+    return click.option("--what", multiple=True, metavar="QUANTITY,...", callback=by_comma,
                         help=help)  # fmt: skip
 
 
-def _by_comma(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> Any:
+def by_comma(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> Any:
+    """Words of an option that is given by commas or several times."""
     return tuple(word.strip() for text in given for word in text.split(",") if word.strip())
 
 

@@ -27,9 +27,22 @@ def read_keras_file(path: Path) -> OpGraph:
     Raises:
         FormatError: it is not such a file, or it is damaged or absurdly large.
     """
+    data = keras_file_config(path)
     try:
-        text = _config_text(path)
-        data: Any = json.loads(text)
+        return read_config(data)
+    except FormatError as error:
+        error.where = f"{path}/{MEMBER}: {error.where}"
+        raise
+
+
+def keras_file_config(path: Path) -> Any:
+    """What `config.json` of a `.keras` file holds.
+
+    Raises:
+        FormatError: it is not such a file, or it is damaged or absurdly large.
+    """
+    try:
+        return json.loads(_config_text(path))
     except OSError as error:
         raise FormatError(f"cannot be read: {error.strerror}", where=str(path)) from None
     except (ValueError, RecursionError) as error:
@@ -40,11 +53,6 @@ def read_keras_file(path: Path) -> OpGraph:
             where=str(path),
             hint="models in .h5 or SavedModel form: load them in Keras and save them as .keras",
         ) from None
-    try:
-        return read_config(data)
-    except FormatError as error:
-        error.where = f"{path}/{MEMBER}: {error.where}"
-        raise
 
 
 def _config_text(path: Path) -> bytes:

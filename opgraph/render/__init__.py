@@ -13,7 +13,9 @@ from opgraph.render.draw import (
     draw_svg,
     to_graphviz,
 )
+from opgraph.render.findings import findings_table
 from opgraph.render.op_pages import op_page, ops_table
+from opgraph.render.rule_pages import rule_page, rules_index
 from opgraph.render.table import facts_table
 from opgraph.render.theme import ThemeName
 from opgraph.render.tiles import Tiles, make_tiles
@@ -30,9 +32,12 @@ __all__ = [
     "draw_scene",
     "draw_svg",
     "facts_table",
+    "findings_table",
     "make_tiles",
     "op_page",
     "ops_table",
+    "rule_page",
+    "rules_index",
     "shape_text",
     "si_text",
     "text_table",
