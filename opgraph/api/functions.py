@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from opgraph.api.extras import needed_runtime
+from opgraph.api.extras import needed_for, needed_runtime
 from opgraph.api.graph import Graph
 from opgraph.api.run import Run
 from opgraph.errors import FormatError
@@ -49,7 +49,8 @@ def read(source: Any, *, name: str | None = None, is_path: bool | None = None) -
 def _read_file(path: Path, name: str | None) -> Graph:
     from opgraph.formats import read as read_format
 
-    graph = read_format(path)
+    with needed_for(f"reading {path.name}"):
+        graph = read_format(path)
     return Graph(graph.renamed(name) if name else graph)
 
 

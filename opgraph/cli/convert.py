@@ -25,8 +25,8 @@ def command(
 ) -> int:
     """Write a graph in the format that OUTPUT's suffix names.
 
-    .txt is an edge list, .json opgraph's own form, .py Keras source. Attributes that the file
-    leaves out are completed first.
+    .txt is an edge list, .json opgraph's own form, .nx.json networkx's node-link form, .graphml
+    GraphML, .py Keras source. Attributes that the file leaves out are completed first.
     """
     from opgraph.formats import write
 

@@ -17,6 +17,14 @@ from opgraph.formats.archive import MOST_BYTES, read_keras_file
 from opgraph.formats.json import FORMAT, from_json, to_json
 from opgraph.formats.keras_config import read_config
 from opgraph.formats.keras_source import to_source
+from opgraph.formats.legacy_h5 import read_h5_file
+from opgraph.formats.networks import (
+    from_graphml,
+    from_node_link,
+    is_node_link,
+    to_graphml,
+    to_node_link,
+)
 from opgraph.graph import OpGraph
 from opgraph.text import parse, to_text
 
@@ -38,8 +46,7 @@ def read(path: Path) -> OpGraph:
         FormatError: the file cannot be read, or no format is recognised.
         OpgraphError: what is wrong with its content.
     """
-    suffix = path.suffix.lower()
-    found = next((f for f in FORMATS if suffix in f.suffixes), None)
+    found = _format_of(path)
     if found is None:
         return _read_sniffed(path)
     if found.read is None:
@@ -56,7 +63,7 @@ def write(graph: OpGraph, path: Path) -> None:
         FormatError: no format that can be written has this suffix, or the file cannot be written.
     """
     suffix = path.suffix.lower()
-    found = next((f for f in FORMATS if suffix in f.suffixes and f.to_text), None)
+    found = _format_of(path)
     if found is None or found.to_text is None:
         suffixes = [s for f in FORMATS if f.to_text for s in f.suffixes]
         near = suggest(suffix, suffixes)
@@ -66,6 +73,13 @@ def write(graph: OpGraph, path: Path) -> None:
             hint=f"{near} {_known('write')}" if near else _known("write"),
         )
     write_text(path, found.to_text(graph))
+
+
+def _format_of(path: Path) -> Format | None:
+    """The format with the longest suffix that the name of a file ends in."""
+    name = path.name.lower()
+    fitting = [(s, f) for f in FORMATS for s in f.suffixes if name.endswith(s) and name != s]
+    return max(fitting, key=lambda pair: len(pair[0]))[1] if fitting else None
 
 
 def _known(verb: str) -> str:
@@ -78,6 +92,8 @@ def _read_sniffed(path: Path) -> OpGraph:
     head = _bytes(path, 4096)
     if head.startswith(b"PK\x03\x04"):
         return read_keras_file(path)
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return read_h5_file(path)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return _read_json(path)
     if b"\0" in head:
@@ -100,9 +116,24 @@ def _read_json(path: Path) -> OpGraph:
     except RecursionError:
         raise FormatError("JSON nested too deep", where=str(path)) from None
     try:
-        return from_json(data) if _is_own(data) else read_config(data)
+        return _graph_of_json(data)
     except FormatError as error:
         error.where = f"{path}: {error.where}" if error.where else str(path)
+        raise
+
+
+def _graph_of_json(data: Any) -> OpGraph:
+    if _is_own(data):
+        return from_json(data)
+    return from_node_link(data) if is_node_link(data) else read_config(data)
+
+
+def _read_graphml(path: Path) -> OpGraph:
+    try:
+        return from_graphml(_decoded(path))
+    except FormatError as error:
+        if error.where != str(path):
+            error.where = f"{path}: {error.where}" if error.where else str(path)
         raise
 
 
@@ -141,7 +172,10 @@ def _edge_list(graph: OpGraph) -> str:
 FORMATS = (
     Format("edge list", (".txt", ".edges"), _read_text, _edge_list),
     Format("table of edges", (".csv", ".tsv"), _read_text),
+    Format("networkx node-link", (".nx.json",), _read_json, to_node_link),
+    Format("GraphML", (".graphml",), _read_graphml, to_graphml),
     Format("JSON", (".json",), _read_json, _json_text),
     Format("Keras model, structure only", (".keras",), read_keras_file),
+    Format("legacy Keras model, structure only", (".h5", ".hdf5"), read_h5_file),
     Format("Keras source", (".py",), None, to_source),
 )

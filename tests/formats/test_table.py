@@ -74,7 +74,7 @@ def test_keras_files(tmp_path, make, name):
     assert list(read(path).nodes) == ["x", "y"]
 
 
-@pytest.mark.parametrize("suffix", [".txt", ".json"])
+@pytest.mark.parametrize("suffix", [".txt", ".json", ".nx.json", ".graphml"])
 def test_what_is_written_reads_back(tmp_path, suffix):
     graph = read(put(tmp_path / "g.txt", TEXT))
     write(graph, tmp_path / f"out{suffix}")
@@ -96,8 +96,9 @@ def test_source_is_written(tmp_path):
 def test_source_cannot_be_read(tmp_path):
     assert refused(put(tmp_path / "g.py", "1")) == (
         "g.py: Keras source can be written, not read\n   formats to read:"
-        " .txt/.edges (edge list), .csv/.tsv (table of edges), .json (JSON),"
-        " .keras (Keras model, structure only)"
+        " .txt/.edges (edge list), .csv/.tsv (table of edges), .nx.json (networkx node-link),"
+        " .graphml (GraphML), .json (JSON), .keras (Keras model, structure only),"
+        " .h5/.hdf5 (legacy Keras model, structure only)"
     )
 
 
@@ -108,7 +109,8 @@ def test_unknown_formats_to_write_list_the_known_ones(tmp_path, suffix, everythi
     message = refused(path, lambda path: write(everything, path))
     assert message == (
         f"g{suffix}: no format to write has the suffix {suffix!r}\n  {near}"
-        " formats to write: .txt/.edges (edge list), .json (JSON), .py (Keras source)"
+        " formats to write: .txt/.edges (edge list), .nx.json (networkx node-link),"
+        " .graphml (GraphML), .json (JSON), .py (Keras source)"
     )
     assert not path.exists()
 
