@@ -78,13 +78,13 @@ def relu(given: Given) -> Computed:
 
 @reference("LeakyReLU")
 def leaky_relu(given: Given) -> Computed:
-    """x above zero, a small slope below (Maas et al. 2013)."""
+    """X above zero, a small slope below (Maas et al. 2013)."""
     return _one(pointwise(leaky(cast("Any", given.op).negative_slope), given.x))
 
 
 @reference("ELU")
 def exponential_linear(given: Given) -> Computed:
-    """x above zero, alpha * (exp(x) - 1) below (Clevert et al. 2016)."""
+    """X above zero, alpha * (exp(x) - 1) below (Clevert et al. 2016)."""
     return _one(pointwise(elu(cast("Any", given.op).alpha), given.x))
 
 

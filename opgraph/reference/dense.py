@@ -17,7 +17,7 @@ def all_but_last(x: Array) -> tuple[int, ...]:
 
 @reference("Dense", activated=True)
 def dense(given: Given) -> Computed:
-    """y = x W + b; gradients W^T from the right and x^T from the left (Bishop 2006, section 5.3)."""
+    """Each output is x W + b; its gradient goes back through W^T (Bishop 2006, section 5.3)."""
     x, kernel = given.x, given.weights["kernel"]
     y = x @ kernel
     if "bias" in given.weights:

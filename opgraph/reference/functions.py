@@ -60,7 +60,7 @@ def _normal_density(x: Array) -> Array:
 
 
 def elu(alpha: float, scale: float = 1.0) -> Function:
-    """scale * x above zero, scale * alpha * (exp(x) - 1) below (Clevert et al. 2016)."""
+    """Scale * x above zero, scale * alpha * (exp(x) - 1) below (Clevert et al. 2016)."""
     return Function(
         lambda x: scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
         lambda x: scale * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0))),
@@ -68,7 +68,7 @@ def elu(alpha: float, scale: float = 1.0) -> Function:
 
 
 def leaky(slope: float) -> Function:
-    """x above zero, slope * x below (Maas et al. 2013)."""
+    """X above zero, slope * x below (Maas et al. 2013)."""
     return Function(
         lambda x: np.where(x > 0, x, slope * x if slope else 0.0),
         lambda x: np.where(x > 0, 1, slope),
@@ -76,7 +76,7 @@ def leaky(slope: float) -> Function:
 
 
 def clipped(low: float, high: float, factor: float = 1.0, offset: float = 0.0) -> Function:
-    """factor * x + offset, kept between two bounds."""
+    """Factor * x + offset, kept between two bounds."""
 
     def inside(x: Array) -> Array:
         line = factor * x + offset

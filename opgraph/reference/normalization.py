@@ -43,7 +43,7 @@ def _centred(x: Array, mean: Array, scale: Array, axes: tuple[int, ...]) -> Any:
 
 
 def _scaled(given: Given, normalized: Array, axes: tuple[int, ...], back: Any) -> Computed:
-    """gamma * n + beta, with gamma and beta where the layer has them."""
+    """Gamma * n + beta, with gamma and beta where the layer has them."""
     shaped = {
         name: _stretchable(array, axes, given.x)
         for name, array in given.weights.items()
@@ -147,7 +147,7 @@ def group_normalization(given: Given) -> Computed:
 
 @reference("RMSNormalization")
 def rms_normalization(given: Given) -> Computed:
-    """x / sqrt(mean(x^2) + epsilon) over the given axes (Zhang & Sennrich 2019, arXiv:1910.07467).
+    """X / sqrt(mean(x^2) + epsilon) over the given axes (Zhang & Sennrich 2019, arXiv:1910.07467).
 
     Parts: `mean_square`, `normalized`.
     """
@@ -166,7 +166,7 @@ def rms_normalization(given: Given) -> Computed:
 
 @reference("UnitNormalization")
 def unit_normalization(given: Given) -> Computed:
-    """x / |x| over the given axes; |x|^2 is taken as 1e-12 where it is smaller, as Keras does.
+    """X / |x| over the given axes; |x|^2 is taken as 1e-12 where it is smaller, as Keras does.
 
     Parts: `length`.
     """
@@ -189,5 +189,5 @@ def unit(x: Array, axes: tuple[int, ...], smallest: float) -> tuple[Array, Array
 
 @reference("LayerScale")
 def layer_scale(given: Given) -> Computed:
-    """gamma * x for each channel (Touvron et al. 2021, arXiv:2103.17239)."""
+    """Gamma * x for each channel (Touvron et al. 2021, arXiv:2103.17239)."""
     return _scaled(given, given.x, (given.x.ndim - 1,), lambda g: g)

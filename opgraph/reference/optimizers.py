@@ -58,7 +58,7 @@ class State(NamedTuple):
 
 
 def sgd(state: State) -> Stepped:
-    """w - rate * g; with momentum the velocity v = momentum * v - rate * g is added instead.
+    """W - rate * g; with momentum the velocity v = momentum * v - rate * g is added instead.
 
     Nesterov's way looks one step ahead: momentum * v - rate * g with the new v (Sutskever et al.
     2013).
@@ -72,7 +72,7 @@ def sgd(state: State) -> Stepped:
 
 
 def rmsprop(state: State) -> Stepped:
-    """g divided by the root of a moving mean of g^2 (Hinton 2012, lecture 6e)."""
+    """G divided by the root of a moving mean of g^2 (Hinton 2012, lecture 6e)."""
     rho, g = state.settings["rho"], state.gradient
     slots = {"velocity": rho * state.slot("velocity") + (1 - rho) * g**2}
     denominator = slots["velocity"] + state.settings["epsilon"]
@@ -87,7 +87,7 @@ def rmsprop(state: State) -> Stepped:
 
 
 def adam(state: State) -> Stepped:
-    """rate * m_hat / sqrt(v_hat), both moving means freed of their start at 0 (Kingma & Ba 2015).
+    """Rate * m_hat / sqrt(v_hat), both moving means freed of their start at 0 (Kingma & Ba 2015).
 
     Keras adds epsilon to sqrt(v), not to sqrt(v_hat): the form before section 2.1 of the paper, in
     which the corrections go into the rate: alpha = rate * sqrt(1 - beta_2^t) / (1 - beta_1^t).
@@ -112,7 +112,7 @@ def adam(state: State) -> Stepped:
 
 
 def adagrad(state: State) -> Stepped:
-    """g divided by the root of the sum of all g^2 so far (Duchi et al. 2011)."""
+    """G divided by the root of the sum of all g^2 so far (Duchi et al. 2011)."""
     total = state.slot("accumulator", state.settings["initial_accumulator_value"])
     total = total + state.gradient**2
     step = -state.rate * state.gradient / np.sqrt(total + state.settings["epsilon"])

@@ -22,8 +22,8 @@ def max_pooling(given: Given) -> Computed:
     """The largest number of each window; the gradient goes back to where it stood.
 
     Parts: `winners` is the place inside the window of the largest number, the last axis counted
-    fastest; `ties` says how many other places hold the same number. TensorFlow gives the gradient to
-    the first of them in one and two dimensions, to each of them in three; so does this.
+    fastest; `ties` says how many other places hold the same number. TensorFlow gives the gradient
+    to the first of them in one and two dimensions, to each of them in three; so does this.
     """
     op = cast("Any", given.op)
     x = channels_last(given.x, op.data_format)

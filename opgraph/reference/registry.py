@@ -22,14 +22,19 @@ from opgraph.reference.functions import apply_function
 Reference = Callable[[Given], Computed]
 FAMILIES = (
     "activation",
+    "adaptive",
     "convolution",
     "dense",
     "merge",
     "normalization",
     "pooling",
+    "preprocessing",
+    "recurrent",
     "regularization",
+    "separable",
     "shaping",
     "source",
+    "transposed",
 )
 _REFERENCES: dict[str, Reference] = {}
 

@@ -32,7 +32,7 @@ def drawn(given: Given, rate: float) -> Array | None:
 
 
 def _line(given: Given, factor: Array | float, offset: Array | float = 0.0) -> Computed:
-    """x * factor + offset."""
+    """X * factor + offset."""
     return single(given.x * factor + offset, lambda g: Pulled((g * factor,)))
 
 
