@@ -72,7 +72,7 @@ def test_values_and_gradients_are_those_of_keras(
 def test_the_gradient_is_the_slope(name, labels, output, settings):
     if output is SURE:
         pytest.skip("at the bound of what is clipped there is no slope")
-    direction = np.random.default_rng(0).normal(size=output.shape)
+    direction = np.random.default_rng(0).normal(size=output.shape) * np.abs(output)
     ahead, behind = (
         compute_loss(name, labels, output + s * direction, weights=WEIGHTS, **settings).mean
         for s in (1e-6, -1e-6)

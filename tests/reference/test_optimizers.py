@@ -63,7 +63,7 @@ def theirs(keras, name, settings, clip, rate):
     optimizer = getattr(keras.optimizers, name)(learning_rate=rate, **settings, **clip)
     for arrays in gradients():
         optimizer.apply([keras.ops.convert_to_tensor(a, "float64") for a in arrays], variables)
-    slots = {v.name: np.asarray(v) for v in optimizer.variables[2:]}
+    slots = {v.name: np.asarray(v) for v in optimizer.variables}
     return [np.asarray(v) for v in variables], slots
 
 
