@@ -104,12 +104,23 @@ def _letters(op: Any, rank: int) -> tuple[str, str, str, int]:
     query = string.ascii_lowercase[:rank]
     chosen = getattr(op, "attention_axes", None)
     numbers = chosen if isinstance(chosen, tuple) else (chosen,)
-    axes = [a if a >= 0 else rank - 1 + a for a in numbers] if chosen is not None else None
-    axes = list(range(1, rank - 2)) if axes is None else axes
+    given: list[int] = [a if a >= 0 else rank - 1 + a for a in numbers if a is not None]
+    axes = given if chosen is not None else list(range(1, rank - 2))
     key = "".join(c.upper() if at in axes else c for at, c in enumerate(query))
     outer = [c for at, c in enumerate(query[:-1]) if at not in axes]
     scores = "".join([*outer, *(query[a] for a in axes), *(key[a] for a in axes)])
     return query, key, scores, len(axes)
+
+
+def _hidden(op: Any, scores: Array, axes: int) -> Array:
+    """The scores, -inf where a position may not look."""
+    if axes == 1:
+        return np.where(_visible(op, *scores.shape[-2:]), scores, -np.inf)
+    if op.use_causal_mask or op.sliding_window:
+        raise ReferenceMissingError(
+            f"there is no independent computation of {op!r}: a mask over several axes"
+        )
+    return scores
 
 
 def _multi_head(given: Given, depth: int, repeats: int) -> Computed:
@@ -126,10 +137,7 @@ def _multi_head(given: Given, depth: int, repeats: int) -> Computed:
     of_query, of_key, of_scores, many = _letters(op, query.y.ndim)
     scale = 1 / math.sqrt(depth)
     scores = np.einsum(f"{of_query},{of_key}->{of_scores}", query.y * scale, k, optimize=True)
-    if many == 1:
-        scores = np.where(_visible(op, *scores.shape[-2:]), scores, -np.inf)
-    elif op.use_causal_mask or op.sliding_window:
-        raise ReferenceMissingError(f"there is no independent computation of {op!r} with a mask")
+    scores = _hidden(op, scores, many)
     axes = tuple(range(-many, 0))
     attended = _attend(scores, v, f"{of_scores},{of_key}->{of_query}", axes)
     gate = _Projection(given, "gate", inputs[0]) if op.use_gate else None

@@ -9,7 +9,11 @@ from opgraph.errors import ReferenceMissingError
 from opgraph.reference import clip_by_global_norm, clip_by_norm, clip_by_value, optimizers, update
 
 STEPS, RATE = 6, 0.05
+EXACT = {"beta_1": 0.875, "beta_2": 1 - 2**-10, "epsilon": 2**-20}  # the same in float32
 CHOSEN = [
+    ("adam", "Adam", EXACT),
+    ("adam", "Adam", {**EXACT, "amsgrad": True, "weight_decay": 0.125}),
+    ("adamw", "AdamW", {**EXACT, "weight_decay": 0.25}),
     ("sgd", "SGD", {}),
     ("sgd", "SGD", {"momentum": 0.8}),
     ("momentum", "SGD", {"momentum": 0.9}),
@@ -75,10 +79,13 @@ def theirs(keras, name, settings, clip, rate):
 def test_several_steps_are_those_of_keras(name, keras_name, settings, clip):
     keras = pytest.importorskip("keras")
     schedule = keras.optimizers.schedules.CosineDecay(RATE, STEPS + 2)
+    # Keras rounds beta_2 to float32, which moves 1 - 0.999^t by some 1e-5 of itself
+    rounded = name in ("adam", "adamw") and settings.get("beta_2", 0.999) == 0.999
+    rtol = 1e-4 if rounded else 1e-11 if settings.items() >= EXACT.items() else 1e-6
     weights, slots = ours(name, settings, clip, lambda step: float(schedule(step)))
     expected, their_slots = theirs(keras, keras_name, settings, clip, schedule)
     for array, other in zip(weights, expected, strict=True):
-        np.testing.assert_allclose(array, other, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(array, other, rtol=rtol, atol=1e-8)
     for at, known in enumerate(slots):
         for slot, array in known.items():
             other = their_slots[f"w{at}_{slot}"]
