@@ -1,0 +1,65 @@
+"""Layers that bring data into the range or size that a network wants."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from opgraph.errors import ReferenceMissingError
+from opgraph.reference.computed import Computed, Given, Pulled, single
+from opgraph.reference.registry import reference
+
+SMALLEST = 1e-7  # keras.config.epsilon(): the deviation is taken as this where it is smaller
+
+
+@reference("Rescaling")
+def rescaling(given: Given) -> Computed:
+    """x * scale + offset (keras.layers.Rescaling)."""
+    op = cast("Any", given.op)
+    scale, offset = np.asarray(op.scale), np.asarray(op.offset)
+    return single(given.x * scale + offset, lambda g: Pulled((g * scale,)))
+
+
+@reference("Normalization")
+def normalization(given: Given) -> Computed:
+    """(x - mean) / sqrt(variance), both fixed, or the way back (keras.layers.Normalization)."""
+    op, x = cast("Any", given.op), given.x
+    given_by_op = op.mean is not None
+    mean = np.asarray(op.mean if given_by_op else given.weights["mean"], np.float64)
+    variance = np.asarray(op.variance if given_by_op else given.weights["variance"], np.float64)
+    axes = () if op.axis is None else op.axis if isinstance(op.axis, tuple) else (op.axis,)
+    kept = {axis % x.ndim for axis in axes}
+    shape = [size if at in kept else 1 for at, size in enumerate(x.shape)]
+    mean, variance = (np.broadcast_to(a, [x.shape[at] for at in sorted(kept)]).reshape(shape)
+                      for a in (mean, variance))  # fmt: skip
+    deviation = np.maximum(np.sqrt(variance), SMALLEST)
+    if op.invert:
+        return single(mean + x * deviation, lambda g: Pulled((g * deviation,)))
+    return single((x - mean) / deviation, lambda g: Pulled((g / deviation,)))
+
+
+@reference("CenterCrop")
+def center_crop(given: Given) -> Computed:
+    """The middle of an image; the place more of an odd number is cut off behind."""
+    op, x = cast("Any", given.op), given.x
+    first = op.data_format == "channels_first"
+    axes = (2, 3) if first else (1, 2)
+    sizes = [x.shape[axis] for axis in axes]
+    wanted = (op.height, op.width)
+    if any(size < want for size, want in zip(sizes, wanted, strict=True)):
+        raise ReferenceMissingError(
+            f"there is no independent computation of {op!r} on an image of {tuple(sizes)}, which is"
+            " enlarged first"
+        )
+    window = [slice(None)] * x.ndim
+    for axis, size, want in zip(axes, sizes, wanted, strict=True):
+        start = (size - want) // 2
+        window[axis] = slice(start, start + want)
+
+    def pull(g: Any) -> Pulled:
+        at_input = np.zeros_like(x)
+        at_input[tuple(window)] = g
+        return Pulled((at_input,))
+
+    return single(x[tuple(window)], pull)
