@@ -70,7 +70,11 @@ class Explanation:
         from opgraph.files import write_text
 
         check_target(path)
-        ways: dict[str, Callable[[], str]] = {".txt": self.text, ".md": self.markdown, ".html": self.html}
+        ways: dict[str, Callable[[], str]] = {
+            ".txt": self.text,
+            ".md": self.markdown,
+            ".html": self.html,
+        }
         write_text(Path(path), ways[Path(path).suffix.lower()](), RunError)
 
     def _repr_markdown_(self) -> str:
@@ -187,7 +191,9 @@ def run_facts(run: Run) -> RunFacts:
         seed=info.seed,
         accumulate=int(config.get("accumulate", 1)),
         first_step=info.first_step,
-        started=None if not started else str(started.get("source") or started.get("path") or started),
+        started=None
+        if not started
+        else str(started.get("source") or started.get("path") or started),
         initial=_initial(run),
         class_names=tuple(info.data.get("class_names") or ()),
     )

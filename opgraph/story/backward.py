@@ -46,7 +46,11 @@ def _incoming(view: NodeView) -> Iterator[Item]:
     if view.grad is None:
         return
     here = view.here
-    yield say("backward.incoming", element=named(view.name, "output.grad", here), value=float(view.grad[here]))
+    yield say(
+        "backward.incoming",
+        element=named(view.name, "output.grad", here),
+        value=float(view.grad[here]),
+    )
     edges = [e for e in view.step.analysis.graph.edges_from(view.name) if e.port == 0]
     if len(edges) > 1:
         parts = [view.step.nodes[edge.target].pulled_input(edge.slot, here) for edge in edges]
@@ -57,9 +61,11 @@ def _incoming(view: NodeView) -> Iterator[Item]:
                 named(view.name, "output.grad", here),
                 Sum(tuple(Sym(f"grad({edge.target})") for edge in edges)),
                 Sum(tuple(Num(part or 0.0) for part in parts)),
-                recorded=float(view.grad[here]), terms=64, scale=float(np.linalg.norm(np.array(parts, float))),
+                recorded=float(view.grad[here]),
+                terms=64,
+                scale=float(np.linalg.norm(np.array(parts, float))),
                 unit=max(epsilon(view.grad), view.unit),
-            )  # fmt: skip
+            )
 
 
 def _is_head(view: NodeView) -> bool:
@@ -84,10 +90,15 @@ def _inputs_by_reference(view: NodeView) -> Iterator[Item]:
             continue
         array = grad[view.step.example].astype(np.float64)
         yield worked(
-            str(named(output_name(end.node, end.port).node, "output.grad", at)), None, Num(value),
-            recorded=view.recorded_input_grad(slot, at), independent=value,
-            terms=_depth(view), scale=float(np.abs(array).max()), unit=max(epsilon(grad), view.unit),
-        )  # fmt: skip
+            str(named(output_name(end.node, end.port).node, "output.grad", at)),
+            None,
+            Num(value),
+            recorded=view.recorded_input_grad(slot, at),
+            independent=value,
+            terms=_depth(view),
+            scale=float(np.abs(array).max()),
+            unit=max(epsilon(grad), view.unit),
+        )
 
 
 def _weights_by_reference(view: NodeView) -> Iterator[Item]:
@@ -100,10 +111,15 @@ def _weights_by_reference(view: NodeView) -> Iterator[Item]:
         if value is None:
             continue
         yield worked(
-            named(view.name, f"{name}.grad", at), None, Num(value), recorded=float(grad[at]),
-            independent=value, terms=_depth(view) * view.step.batch,
-            scale=float(np.abs(grad.astype(np.float64)).max()), unit=max(epsilon(grad), view.unit),
-        )  # fmt: skip
+            named(view.name, f"{name}.grad", at),
+            None,
+            Num(value),
+            recorded=float(grad[at]),
+            independent=value,
+            terms=_depth(view) * view.step.batch,
+            scale=float(np.abs(grad.astype(np.float64)).max()),
+            unit=max(epsilon(grad), view.unit),
+        )
 
 
 def _depth(view: NodeView) -> int:

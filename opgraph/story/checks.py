@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from opgraph.record import Array
 from opgraph.story.formula import Expr, evaluate
 from opgraph.story.model import Check, Verdict, Worked
 
 EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float64": 2.0**-52}
 EPSILON_32 = 2.0**-23
-MARGIN = 4.0
+MARGIN, DRIFT = 4.0, 4.0
 
 
 def epsilon(array: Array | None) -> float:
@@ -23,21 +25,26 @@ def epsilon(array: Array | None) -> float:
     return EPSILON_32 if array is None else EPSILON.get(array.dtype.name, EPSILON_32)
 
 
-def tolerance(terms: int, scale: float, result: float, unit: float = EPSILON_32) -> float:
+def tolerance(terms: int, scale: float, drift: float, unit: float = EPSILON_32) -> float:
     """How far a recorded number may be from the exact one.
 
     Args:
         terms: how many numbers are added.
         scale: Euclidean norm of the terms.
-        result: what comes out.
+        drift: the largest sum on the way; each addition rounds a number of that size.
         unit: machine epsilon.
     """
-    return unit * (MARGIN * math.sqrt(max(1, terms)) * abs(scale) + abs(result))
+    return unit * math.sqrt(max(1, terms)) * (MARGIN * abs(scale) + DRIFT * abs(drift))
 
 
 def norm(values: Sequence[float]) -> float:
     """Euclidean norm of a few numbers."""
     return math.sqrt(math.fsum(value * value for value in values))
+
+
+def largest_partial(parts: Array) -> float:
+    """The largest sum on the way, when numbers are added in their order."""
+    return float(np.abs(np.cumsum(parts, dtype=np.float64)).max()) if parts.size else 0.0
 
 
 def worked(
@@ -51,6 +58,8 @@ def worked(
     scale: float | None = None,
     unit: float = EPSILON_32,
     tie: bool = False,
+    drift: float | None = None,
+    inherited: float = 0.0,
 ) -> Worked:
     """A worked line with its check; without a number to compare with it has none.
 
@@ -64,11 +73,14 @@ def worked(
         scale: Euclidean norm of the terms; the result when left out.
         unit: machine epsilon of the recorded number.
         tie: whether two inputs are equal, so that either may have won.
+        drift: the largest sum on the way; the result when left out.
+        inherited: how far the result may be off because of what it was computed from.
     """
     if recorded is None and independent is None:
         return Worked(name, formula, numbers)
     value = evaluate(numbers)
-    allowed = tolerance(terms, value if scale is None else scale, value, unit)
+    size, most = value if scale is None else scale, value if drift is None else drift
+    allowed = tolerance(terms, size, most, unit) + inherited
     known = [x for x in (value, independent, recorded) if x is not None]
     spread = max(known) - min(known) if all(map(math.isfinite, known)) else math.inf
     if not any(map(math.isfinite, known)):

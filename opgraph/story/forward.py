@@ -27,10 +27,14 @@ def _told(view: NodeView) -> Iterator[Item]:
         yield say("forward.not_recorded")
         return
     if view.reads:
-        shapes = " + ".join(shape_text(view.read(slot).shape[1:]) for slot in range(len(view.reads)))
+        shapes = " + ".join(
+            shape_text(view.read(slot).shape[1:]) for slot in range(len(view.reads))
+        )
         yield say("forward.shapes", before=shapes, after=shape_text(view.output.shape[1:]))
     teller = FORWARD.get(view.kind)
-    items = [say("forward.by_reference")] if teller is None or view.output.size == 0 else teller(view)
+    items = (
+        [say("forward.by_reference")] if teller is None or view.output.size == 0 else teller(view)
+    )
     for item in items:
         if isinstance(item, Sentence) and item.key == "forward.by_reference":
             yield from _by_reference(view)
@@ -52,15 +56,24 @@ def _by_reference(view: NodeView) -> Iterator[Item]:
     """The recorded number beside the independent one, where the formula is not written out."""
     value, recorded = view.independent(view.here), float(view.output[view.here])
     if value is None:
-        yield say("forward.recorded_only", kind=view.kind, element=named(view.name, "output", view.here),
-                  recorded=recorded)  # fmt: skip
+        yield say(
+            "forward.recorded_only",
+            kind=view.kind,
+            element=named(view.name, "output", view.here),
+            recorded=recorded,
+        )
         return
     yield say("forward.by_reference", kind=view.kind)
     yield worked(
-        named(view.name, "output", view.here), None, Num(value), recorded=recorded,
-        independent=value, terms=_depth(view), scale=_size(view.output[view.step.example]),
+        named(view.name, "output", view.here),
+        None,
+        Num(value),
+        recorded=recorded,
+        independent=value,
+        terms=_depth(view),
+        scale=_size(view.output[view.step.example]),
         unit=view.unit,
-    )  # fmt: skip
+    )
 
 
 def _depth(view: NodeView) -> int:

@@ -79,9 +79,7 @@ FUNCTIONS: dict[str, Told] = {
         0.0,
     ),
     "sigmoid": Told(_sigmoid, lambda x, y: times(Num(y), _one_minus(Num(y)))),
-    "tanh": Told(
-        lambda x: Call("tanh", (x,)), lambda x, y: add(ONE, Minus(square(Num(y))))
-    ),
+    "tanh": Told(lambda x: Call("tanh", (x,)), lambda x, y: add(ONE, Minus(square(Num(y))))),
     "softplus": Told(
         lambda x: Call("ln", (add(ONE, Call("exp", (x,))),)), lambda x, y: _sigmoid(Num(x))
     ),

@@ -75,14 +75,20 @@ class HeadView:
             return "logits"
         if self.view.kind in ("Softmax", "Sigmoid"):
             return self.view.kind.lower()
-        return str(getattr(self.view.op, "activation", None) or getattr(self.view.op, "function", ""))
+        return str(
+            getattr(self.view.op, "activation", None) or getattr(self.view.op, "function", "")
+        )
 
     @cached_property
     def scores(self) -> Array | None:
         """The numbers before softmax or sigmoid, where they are recorded."""
         if self.ends_in == "logits":
             return wide(self.view.output)
-        return wide(self.view.read()) if self.view.kind in ("Softmax", "Sigmoid", "Activation") else None
+        return (
+            wide(self.view.read())
+            if self.view.kind in ("Softmax", "Sigmoid", "Activation")
+            else None
+        )
 
     @cached_property
     def chances(self) -> Array:

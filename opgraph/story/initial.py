@@ -81,29 +81,52 @@ def _told(view: NodeView) -> Iterator[Item]:
 
 
 def _count(view: NodeView) -> Iterator[Item]:
-    shapes = [tuple(int(d or 0) for d in weight.shape) for weight in (view.facts.weights or {}).values()]
-    terms = tuple(times(*(Num(d) for d in shape)) if len(shape) > 1 else Num(math.prod(shape)) for shape in shapes)
+    shapes = [
+        tuple(int(d or 0) for d in weight.shape) for weight in (view.facts.weights or {}).values()
+    ]
+    terms = tuple(
+        times(*(Num(d) for d in shape)) if len(shape) > 1 else Num(math.prod(shape))
+        for shape in shapes
+    )
     yield say("initial.count", weights=", ".join(view.facts.weights or ()))
     expression: Expr = terms[0] if len(terms) == 1 else Sum(terms)
     known = view.facts.params
-    yield worked(f"{view.name}.params", None, expression,
-                 recorded=None if known is None else float(sum(known)))  # fmt: skip
+    yield worked(
+        f"{view.name}.params",
+        None,
+        expression,
+        recorded=None if known is None else float(sum(known)),
+    )
 
 
-def _weight(view: NodeView, name: str, how: str, shape: tuple[int, ...], drawn: Array) -> Iterator[Item]:
+def _weight(
+    view: NodeView, name: str, how: str, shape: tuple[int, ...], drawn: Array
+) -> Iterator[Item]:
     known = np.asarray(drawn, np.float64)
     if how in SCHEMES:
         yield from _scheme(view, name, how, shape, known)
     elif how in CONSTANTS:
-        yield say(f"initial.{how}_{name}" if (how, name) in MEANINGS else f"initial.{how}", weight=name)
-        yield worked(f"{view.name}.{name}", None, Num(CONSTANTS[how]), recorded=_furthest(known, CONSTANTS[how]))
+        yield say(
+            f"initial.{how}_{name}" if (how, name) in MEANINGS else f"initial.{how}", weight=name
+        )
+        yield worked(
+            f"{view.name}.{name}",
+            None,
+            Num(CONSTANTS[how]),
+            recorded=_furthest(known, CONSTANTS[how]),
+        )
     else:
         yield say("initial.other", weight=name, how=how or "?")
         yield _drawn(known, ())
 
 
-MEANINGS = {("ones", "gamma"), ("zeros", "beta"), ("zeros", "moving_mean"), ("ones", "moving_variance"),
-            ("zeros", "bias")}  # fmt: skip
+MEANINGS = {
+    ("ones", "gamma"),
+    ("zeros", "beta"),
+    ("zeros", "moving_mean"),
+    ("ones", "moving_variance"),
+    ("zeros", "bias"),
+}
 
 
 def _furthest(array: Array, value: float) -> float:
@@ -111,7 +134,9 @@ def _furthest(array: Array, value: float) -> float:
     return float(array.ravel()[np.argmax(np.abs(array - value))])
 
 
-def _scheme(view: NodeView, name: str, how: str, shape: tuple[int, ...], drawn: Array) -> Iterator[Item]:
+def _scheme(
+    view: NodeView, name: str, how: str, shape: tuple[int, ...], drawn: Array
+) -> Iterator[Item]:
     scheme = SCHEMES[how]
     fan_in, fan_out = fans(shape)
     yield say("initial.fans", weight=name, how=how, fan_in=fan_in, fan_out=fan_out)
@@ -120,10 +145,15 @@ def _scheme(view: NodeView, name: str, how: str, shape: tuple[int, ...], drawn: 
         "fan_avg": (add(Sym("fan_in"), Sym("fan_out")), add(Num(fan_in), Num(fan_out))),
     }
     symbols, numbers = fan[scheme.mode]
-    scale = Num(scheme.scale * (2 if scheme.mode == "fan_avg" else 1) * (3 if scheme.uniform else 1))
+    scale = Num(
+        scheme.scale * (2 if scheme.mode == "fan_avg" else 1) * (3 if scheme.uniform else 1)
+    )
     yield say("initial.uniform" if scheme.uniform else "initial.normal", weight=name)
-    line = worked(f"{view.name}.{name}.{'limit' if scheme.uniform else 'deviation'}",
-                  root(Fraction(scale, symbols)), root(Fraction(scale, numbers)))  # fmt: skip
+    line = worked(
+        f"{view.name}.{name}.{'limit' if scheme.uniform else 'deviation'}",
+        root(Fraction(scale, symbols)),
+        root(Fraction(scale, numbers)),
+    )
     yield line
     limit = line.value if scheme.uniform else 2 * line.value / TRUNCATED
     wanted = line.value / math.sqrt(3) if scheme.uniform else line.value
@@ -138,5 +168,7 @@ def _drawn(drawn: Array, expected: tuple[float, ...]) -> Table:
     rows = [(say("row.drawn"), *row)]
     if expected:
         rows.append((say("row.expected"), *expected))
-    columns = tuple(say(f"column.{name}") for name in ("blank", "smallest", "largest", "mean", "deviation"))
+    columns = tuple(
+        say(f"column.{name}") for name in ("blank", "smallest", "largest", "mean", "deviation")
+    )
     return Table(say("initial.drawn", count=drawn.size), columns, tuple(rows))

@@ -8,7 +8,20 @@ import numpy as np
 
 from opgraph.record import Array
 from opgraph.story.checks import worked
-from opgraph.story.formula import Call, Expr, Fraction, Minus, Num, Product, Sum, Sym, add, evaluate, square, times
+from opgraph.story.formula import (
+    Call,
+    Expr,
+    Fraction,
+    Minus,
+    Num,
+    Product,
+    Sum,
+    Sym,
+    add,
+    evaluate,
+    square,
+    times,
+)
 from opgraph.story.heads import BINARY, CATEGORICAL, SQUARED, HeadView, head_views
 from opgraph.story.model import Block, Item, Table, say
 from opgraph.story.terms import numbers
@@ -55,20 +68,31 @@ def _example(head: HeadView) -> Iterator[Item]:
     if factor != 1:
         formula, expression = times(Sym("weight"), formula), times(Num(factor), expression)
     yield say("loss.example", example=place[0], label=_label(head, place))
-    yield worked(named("loss", "", place).replace(".[", "["), formula, expression,
-                 independent=float(head.losses[place]), scale=1.0)  # fmt: skip
+    yield worked(
+        named("loss", "", place).replace(".[", "["),
+        formula,
+        expression,
+        independent=float(head.losses[place]),
+        scale=1.0,
+    )
 
 
 def _one(head: HeadView, p: Array, t: Array) -> tuple[Expr, Expr]:
     if head.loss in SQUARED:
-        terms = tuple(square(add(Num(float(a)), Minus(Num(float(b))))) for a, b in zip(p[:MOST], t, strict=False))
+        terms = tuple(
+            square(add(Num(float(a)), Minus(Num(float(b)))))
+            for a, b in zip(p[:MOST], t, strict=False)
+        )
         rest = float(((p - t)[MOST:] ** 2).sum())
         terms += (Num(rest, f"Σ {len(p) - MOST}"),) if len(p) > MOST else ()
         top = Sum(terms)
         return Fraction(Sym("Σ (output − y)^2"), Sym("units")), Fraction(top, Num(len(p)))
     if head.loss in BINARY:
         q, y = float(p[0]), float(t[0])
-        body = add(times(Num(y), Call("ln", (Num(q),))), times(add(Num(1), Minus(Num(y))), Call("ln", (add(Num(1), Minus(Num(q))),))))
+        body = add(
+            times(Num(y), Call("ln", (Num(q),))),
+            times(add(Num(1), Minus(Num(y))), Call("ln", (add(Num(1), Minus(Num(q))),))),
+        )
         whole = Sym("y × ln(p) + (1 − y) × ln(1 − p)")
         if len(p) == 1:
             return Minus(whole), Minus(body)
@@ -77,7 +101,9 @@ def _one(head: HeadView, p: Array, t: Array) -> tuple[Expr, Expr]:
     at = int(t.argmax())
     if not head.smoothing and t.max() == 1:
         return Minus(Call("ln", (Sym("p[label]"),))), Minus(Call("ln", (Num(float(p[at])),)))
-    terms = [Product((Num(float(b)), Call("ln", (Num(float(a)),)))) for a, b in zip(p, t, strict=True)]
+    terms = [
+        Product((Num(float(b)), Call("ln", (Num(float(a)),)))) for a, b in zip(p, t, strict=True)
+    ]
     shown = terms[:MOST]
     if len(terms) > MOST:
         rest = [evaluate(term) for term in terms[MOST:]]
@@ -99,7 +125,12 @@ def _examples(head: HeadView) -> Table:
     order = np.argsort(-each, kind="stable")[:MOST].tolist()
     total = float(each.sum()) or 1.0
     rows = tuple(
-        (f"#{i}", _label(head, (i, *largest(head.losses[i]))), float(each[i]), 100 * float(each[i]) / total)
+        (
+            f"#{i}",
+            _label(head, (i, *largest(head.losses[i]))),
+            float(each[i]),
+            100 * float(each[i]) / total,
+        )
         for i in order
     )
     columns = tuple(say(f"column.{name}") for name in ("example", "label", "loss", "share"))
@@ -116,18 +147,29 @@ def _mean(head: HeadView, only: bool) -> Iterator[Item]:
     if only and head.weight != 1:
         recorded = None
     yield worked(
-        "loss", Fraction(Sym("Σ loss"), Sym("count")), Fraction(told.numbers, Num(len(each))),
+        "loss",
+        Fraction(Sym("Σ loss"), Sym("count")),
+        Fraction(told.numbers, Num(len(each))),
         recorded=None if recorded is None else float(recorded),
-        independent=float(each.mean()), terms=len(each), scale=told.scale / len(each) + 1.0,
-    )  # fmt: skip
+        independent=float(each.mean()),
+        terms=len(each),
+        scale=told.scale / len(each) + 1.0,
+    )
     if penalty is not None:
         yield say("loss.penalty", recorded=head.step.tensors.figures.get("loss", 0.0))
 
 
 def _penalty(step: StepView) -> bool | None:
     """Whether a regulariser adds to the loss; None if none does."""
-    options = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "gamma_regularizer",
-               "beta_regularizer", "embeddings_regularizer", "depthwise_regularizer")  # fmt: skip
+    options = (
+        "kernel_regularizer",
+        "bias_regularizer",
+        "activity_regularizer",
+        "gamma_regularizer",
+        "beta_regularizer",
+        "embeddings_regularizer",
+        "depthwise_regularizer",
+    )
     found = any(getattr(view.op, name, None) for view in step.nodes.values() for name in options)
     kinds = {view.kind for view in step.nodes.values()}
     return True if found or "ActivityRegularization" in kinds else None
@@ -139,7 +181,14 @@ def _total(step: StepView, heads: list[HeadView]) -> Iterator[Item]:
         return
     terms = tuple(times(Num(head.weight), Num(float(head.losses.mean()))) for head in heads)
     recorded = step.tensors.figures.get("loss") if _penalty(step) is None else None
-    yield worked("loss", None, Sum(terms), recorded=recorded, terms=sum(h.losses.size for h in heads), scale=1.0)
+    yield worked(
+        "loss",
+        None,
+        Sum(terms),
+        recorded=recorded,
+        terms=sum(h.losses.size for h in heads),
+        scale=1.0,
+    )
 
 
 def tell_first_gradient(step: StepView) -> Iterator[Block]:
@@ -156,7 +205,11 @@ def _first(head: HeadView) -> Iterator[Item]:
         return
     view = head.view
     at = (head.step.example, *largest(head.gradient[head.step.example]))
-    p, t, factor = float(head.chances[at]), float(head.targets[at]), float(head.factors[at[:-1]]) * head.weight
+    p, t, factor = (
+        float(head.chances[at]),
+        float(head.targets[at]),
+        float(head.factors[at[:-1]]) * head.weight,
+    )
     squared = head.loss in SQUARED
     grad, where = view.grad, named(view.name, "output.grad", at)
     if grad is None and head.scores is not None:
@@ -169,12 +222,15 @@ def _first(head: HeadView) -> Iterator[Item]:
     names = add(Sym("output" if squared else "p"), Minus(Sym("y")))
     symbols = [Num(2)] * squared + [Sym("weight")] * (factor != 1)
     yield worked(
-        where, Fraction(times(*symbols, names) if symbols else names, Sym("count")),
+        where,
+        Fraction(times(*symbols, names) if symbols else names, Sym("count")),
         Fraction(top, Num(head.divisor)),
         recorded=float(grad[at]) if grad is not None and single else None,
-        independent=float(head.gradient[at]), terms=4, scale=(abs(p) + abs(t)) * abs(factor) / head.divisor,
+        independent=float(head.gradient[at]),
+        terms=4,
+        scale=(abs(p) + abs(t)) * abs(factor) / head.divisor,
         unit=view.unit,
-    )  # fmt: skip
+    )
     if head.loss in CATEGORICAL and head.losses.ndim == 1:
         yield _rows(head)
 
@@ -186,7 +242,8 @@ def _rows(head: HeadView) -> Table:
     order = np.argsort(-np.abs(g), kind="stable")[:12].tolist()
     names = head.step.facts.class_names
     rows = tuple(
-        (names[i] if len(names) == len(p) else str(i), float(p[i]), float(t[i]), float(g[i])) for i in order
+        (names[i] if len(names) == len(p) else str(i), float(p[i]), float(t[i]), float(g[i]))
+        for i in order
     )
     columns = tuple(say(f"column.{name}") for name in ("class", "probability", "target", "grad"))
     return Table(say("backward.p_minus_y_table", example=row), columns, rows)

@@ -37,20 +37,29 @@ def _told(view: NodeView) -> Iterator[Item]:
 
 def _moved(view: NodeView, name: str, batch: str, channel: int, momentum: float) -> Iterator[Item]:
     before, after, fresh = view.own(name), view.own(f"{name}.after"), view.own(batch)
-    assert before is not None and after is not None and fresh is not None
+    assert before is not None
+    assert after is not None
+    assert fresh is not None
     rows = fresh if fresh.ndim > 1 else fresh[None]
     old, keep = float(before[channel]), Num(momentum)
-    symbols = add(times(Sym("momentum"), Sym("old")), times(add(Num(1), Minus(Sym("momentum"))), Sym("batch")))
+    symbols = add(
+        times(Sym("momentum"), Sym("old")), times(add(Num(1), Minus(Sym("momentum"))), Sym("batch"))
+    )
     for at, row in enumerate(rows):
         new = float(row[channel])
         line: Expr = add(times(keep, Num(old)), times(add(Num(1), Minus(keep)), Num(new)))
         is_last = at == len(rows) - 1
         known = float(after[channel]) if is_last and not view.is_shared else None
         yield worked(
-            named(view.name, f"{name}.after" if is_last else f"{name}.{at}", (channel,)), symbols, line,
-            recorded=known, independent=_opinion(view, name, channel) if len(rows) == 1 else None,
-            terms=2 + len(rows), scale=abs(old) + abs(new), unit=view.unit,
-        )  # fmt: skip
+            named(view.name, f"{name}.after" if is_last else f"{name}.{at}", (channel,)),
+            symbols,
+            line,
+            recorded=known,
+            independent=_opinion(view, name, channel) if len(rows) == 1 else None,
+            terms=2 + len(rows),
+            scale=abs(old) + abs(new),
+            unit=view.unit,
+        )
         old = evaluate(line)
 
 
@@ -63,14 +72,18 @@ def _left(view: NodeView, momentum: float) -> Iterator[Item]:
     """How much of the value from before training is still in it."""
     steps = view.step.tensors.step * len(view.step.parts)
     yield say("moving.left", steps=steps)
-    yield worked(f"{view.name}.initial_share", Power(Sym("momentum"), Sym("steps")),
-                 Power(Num(momentum), Num(steps)))  # fmt: skip
+    yield worked(
+        f"{view.name}.initial_share",
+        Power(Sym("momentum"), Sym("steps")),
+        Power(Num(momentum), Num(steps)),
+    )
 
 
 def _inference(view: NodeView, channel: int) -> Iterator[Item]:
     """What the same number would become outside training, with the new moving statistics."""
     mean, variance = view.own("moving_mean.after"), view.own("moving_variance.after")
-    assert mean is not None and variance is not None
+    assert mean is not None
+    assert variance is not None
     x = float(view.read()[view.here])
     yield say("moving.inference", used=float(view.output[view.here]))
     spread = Fraction(

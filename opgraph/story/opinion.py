@@ -26,13 +26,19 @@ def new_weight(one: Any, before: float) -> float | None:
     """
     facts = one.view.step.facts
     settings = {name: x for name, x in facts.settings.items() if name not in LEFT_OUT}
+    settings["weight_decay"] = None
     slots = {slot: one.recorded(f"{slot}.before") for slot in SLOTS}
     known = {slot: np.array(value) for slot, value in slots.items() if value is not None}
     try:
         found = optimizers.update(
-            facts.optimizer, settings, np.array(before), np.array(one.gradient), known,
-            one.view.step.tensors.step, one.rate,
-        )  # fmt: skip
+            facts.optimizer.lower(),
+            settings,
+            np.array(before),
+            np.array(one.gradient),
+            known,
+            one.view.step.tensors.step,
+            one.rate,
+        )
     except OpgraphError:
         return None
     return float(found.new_weight)

@@ -60,7 +60,9 @@ def tell_story(
     check_choice(analysis.graph, node, phase)
     step = StepView(analysis, tensors, facts, 0, index)
     if example is not None and not 0 <= example < step.batch:
-        raise RunError(f"the batch has examples 0 to {step.batch - 1}, received {example}", where="example")
+        raise RunError(
+            f"the batch has examples 0 to {step.batch - 1}, received {example}", where="example"
+        )
     chosen = _worst(step) if example is None else example
     step = replace(step, example=chosen, only=node)
     if index is not None and node is not None:
@@ -81,7 +83,9 @@ def check_choice(graph: OpGraph, node: str | None, phase: str | None) -> None:
         raise RunError(f"no node is called {node!r}", where="node", hint=hint)
     if phase is not None and phase not in PHASES:
         hint = suggest(phase, PHASES)
-        raise RunError(f"expected one of {', '.join(PHASES)}, received {phase!r}", where="phase", hint=hint)
+        raise RunError(
+            f"expected one of {', '.join(PHASES)}, received {phase!r}", where="phase", hint=hint
+        )
 
 
 def _check_index(step: StepView, node: str, index: Index) -> None:
@@ -89,7 +93,11 @@ def _check_index(step: StepView, node: str, index: Index) -> None:
     shapes = {"output": view.output.shape[1:], **{n: a.shape for n, a in view.weights.items()}}
     if not any(fits(index, shape) for shape in shapes.values()):
         known = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise RunError(f"no tensor of {node!r} has an element {list(index)}", where="index", hint=f"there are: {known}")
+        raise RunError(
+            f"no tensor of {node!r} has an element {list(index)}",
+            where="index",
+            hint=f"there are: {known}",
+        )
 
 
 def _worst(step: StepView) -> int:

@@ -89,7 +89,12 @@ def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
     if after is None:
         return
     at = view.weight_at(name)
-    yield say("update.weight", weight=name, element=named(view.name, name, at), optimizer=view.step.facts.optimizer)
+    yield say(
+        "update.weight",
+        weight=name,
+        element=named(view.name, name, at),
+        optimizer=view.step.facts.optimizer,
+    )
     if grad is None:
         yield say("update.not_connected", weight=name)
         return
@@ -100,8 +105,12 @@ def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
     if view.step.facts.optimizer in TOLD and not updated.setting("amsgrad"):
         yield from _TELLERS[view.step.facts.optimizer](updated)
     else:
-        yield say("update.unknown", optimizer=view.step.facts.optimizer, before=updated.before,
-                  after=float(after[at]))  # fmt: skip
+        yield say(
+            "update.unknown",
+            optimizer=view.step.facts.optimizer,
+            before=updated.before,
+            after=float(after[at]),
+        )
     yield from _ratio(view, name)
 
 
@@ -110,15 +119,16 @@ def _clip_factor(step: StepView) -> float | None:
     limit = float(step.facts.settings.get("global_clipnorm") or 0)
     if not limit:
         return None
-    grads = [a for n, a in step.tensors.arrays.items() if a is not None and f"{n.what}".endswith(".grad")
-             and not n.what.startswith("output")]  # fmt: skip
+    grads = [
+        a
+        for n, a in step.tensors.arrays.items()
+        if a is not None and f"{n.what}".endswith(".grad") and not n.what.startswith("output")
+    ]
     total = math.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in grads))
     return min(1.0, limit / total) if total else 1.0
 
 
-def _clipped(
-    view: NodeView, name: str, at: Index, grad: Array, factor: float | None
-) -> Any:
+def _clipped(view: NodeView, name: str, at: Index, grad: Array, factor: float | None) -> Any:
     """Tell how a gradient is clipped, and hand back what is applied."""
     value = float(grad[at])
     settings = view.step.facts.settings
@@ -141,7 +151,11 @@ def _clipped(
 
 def _accumulated(view: NodeView, name: str, at: Index) -> Iterator[Item]:
     parts = view.step.parts
-    yield say("update.accumulated", parts=len(parts), sizes=", ".join(str(p.stop - p.start) for p in parts))
+    yield say(
+        "update.accumulated",
+        parts=len(parts),
+        sizes=", ".join(str(p.stop - p.start) for p in parts),
+    )
 
 
 def _decayed(one: Updated) -> Any:
@@ -151,14 +165,17 @@ def _decayed(one: Updated) -> Any:
         return one.before
     yield say("update.decay", decay=decay)
     line = worked(
-        one.name("decayed"), add(Sym("w"), Minus(times(Sym("w"), Sym("decay"), Sym("rate")))),
+        one.name("decayed"),
+        add(Sym("w"), Minus(times(Sym("w"), Sym("decay"), Sym("rate")))),
         add(Num(one.before), Minus(times(Num(one.before), Num(decay), Num(one.rate)))),
-    )  # fmt: skip
+    )
     yield line
     return line.value
 
 
-def _new(one: Updated, before: float, formula: Expr, change: Expr, loss: float = 1.0) -> Iterator[Item]:
+def _new(
+    one: Updated, before: float, formula: Expr, change: Expr, loss: float = 1.0
+) -> Iterator[Item]:
     """The new value of the weight.
 
     Args:
@@ -170,10 +187,15 @@ def _new(one: Updated, before: float, formula: Expr, change: Expr, loss: float =
     """
     step = abs(evaluate(change))
     yield worked(
-        one.name("after"), formula, _plus(Num(before), change),
-        recorded=one.recorded("after"), independent=new_weight(one, before),
-        terms=4, scale=max(abs(before), abs(one.before)) + step * loss, unit=EPSILON_32,
-    )  # fmt: skip
+        one.name("after"),
+        formula,
+        _plus(Num(before), change),
+        recorded=one.recorded("after"),
+        independent=new_weight(one, before),
+        terms=4,
+        scale=max(abs(before), abs(one.before)) + step * loss,
+        unit=EPSILON_32,
+    )
 
 
 def _plus(base: Num, change: Expr) -> Sum:
@@ -181,7 +203,9 @@ def _plus(base: Num, change: Expr) -> Sum:
 
 
 def _slot(one: Updated, slot: str, formula: Expr, numbers: Expr, scale: float) -> Iterator[Item]:
-    yield worked(one.name(slot), formula, numbers, recorded=one.recorded(slot), terms=2, scale=scale)
+    yield worked(
+        one.name(slot), formula, numbers, recorded=one.recorded(slot), terms=2, scale=scale
+    )
 
 
 def _adam(one: Updated) -> Iterator[Item]:
@@ -191,24 +215,32 @@ def _adam(one: Updated) -> Iterator[Item]:
     before = yield from _decayed(one)
     yield say("update.adam_m", keep=first)
     m_new = _blend(first, m, Num(g))
-    yield from _slot(one, "momentum", _blend_symbols("beta_1", "m", Sym("g")), m_new, abs(m) + abs(g))
+    yield from _slot(
+        one, "momentum", _blend_symbols("beta_1", "m", Sym("g")), m_new, abs(m) + abs(g)
+    )
     yield say("update.adam_v", keep=second)
     v_new = _blend(second, v, square(Num(g)))
-    yield from _slot(one, "velocity", _blend_symbols("beta_2", "v", square(Sym("g"))), v_new, abs(v) + g * g)
+    yield from _slot(
+        one, "velocity", _blend_symbols("beta_2", "v", square(Sym("g"))), v_new, abs(v) + g * g
+    )
     yield say("update.adam_bias", step=step, first=first, second=second)
     one_minus = [add(Num(1), Minus(Power(Num(beta), Num(step)))) for beta in (first, second)]
     symbols = [add(Num(1), Minus(Power(Sym(beta), Sym("t")))) for beta in ("beta_1", "beta_2")]
     size = worked(
-        one.name("step_size"), Fraction(times(Sym("rate"), root(symbols[1])), symbols[0]),
+        one.name("step_size"),
+        Fraction(times(Sym("rate"), root(symbols[1])), symbols[0]),
         Fraction(times(Num(one.rate), root(one_minus[1])), one_minus[0]),
-    )  # fmt: skip
+    )
     yield size
     yield say("update.adam_new", epsilon=one.setting("epsilon"))
     change = Fraction(
         times(Num(size.value), Num(evaluate(m_new))),
         add(root(Num(evaluate(v_new))), Num(one.setting("epsilon"))),
     )
-    formula = add(Sym("w"), Minus(Fraction(times(Sym("step_size"), Sym("m")), add(root(Sym("v")), Sym("epsilon")))))
+    formula = add(
+        Sym("w"),
+        Minus(Fraction(times(Sym("step_size"), Sym("m")), add(root(Sym("v")), Sym("epsilon")))),
+    )
     yield from _new(one, before, formula, Minus(change), 1 / max(evaluate(one_minus[1]), 1e-9) ** 1)
 
 
@@ -226,7 +258,9 @@ def _sgd(one: Updated) -> Iterator[Item]:
     plain: Expr = Product((Num(rate), Num(g)))
     if not momentum:
         yield say("update.sgd")
-        yield from _new(one, before, add(Sym("w"), Minus(times(Sym("rate"), Sym("g")))), Minus(plain))
+        yield from _new(
+            one, before, add(Sym("w"), Minus(times(Sym("rate"), Sym("g")))), Minus(plain)
+        )
         return
     old = one.recorded("momentum.before") or 0.0
     yield say("update.momentum", keep=momentum)
@@ -245,14 +279,21 @@ def _sgd(one: Updated) -> Iterator[Item]:
 
 def _rmsprop(one: Updated) -> Iterator[Item]:
     if one.setting("centered"):
-        yield say("update.unknown", optimizer="RMSprop(centered)", before=one.before, after=one.recorded("after"))
+        yield say(
+            "update.unknown",
+            optimizer="RMSprop(centered)",
+            before=one.before,
+            after=one.recorded("after"),
+        )
         return
     rho, g, rate = one.setting("rho"), one.gradient, one.rate
     before = yield from _decayed(one)
     v = one.recorded("velocity.before") or 0.0
     yield say("update.rmsprop_v", keep=rho)
     v_new = _blend(rho, v, square(Num(g)))
-    yield from _slot(one, "velocity", _blend_symbols("rho", "v", square(Sym("g"))), v_new, abs(v) + g * g)
+    yield from _slot(
+        one, "velocity", _blend_symbols("rho", "v", square(Sym("g"))), v_new, abs(v) + g * g
+    )
     yield say("update.rmsprop")
     below = root(add(Num(evaluate(v_new)), Num(one.setting("epsilon"))))
     change = Fraction(times(Num(rate), Num(g)), below)
@@ -263,8 +304,13 @@ def _rmsprop(one: Updated) -> Iterator[Item]:
         return
     old = one.recorded("momentum.before") or 0.0
     speed = add(times(Num(momentum), Num(old)), change)
-    yield from _slot(one, "momentum", add(times(Sym("momentum"), Sym("m")), symbols), speed,
-                     abs(old) + abs(evaluate(change)))  # fmt: skip
+    yield from _slot(
+        one,
+        "momentum",
+        add(times(Sym("momentum"), Sym("m")), symbols),
+        speed,
+        abs(old) + abs(evaluate(change)),
+    )
     yield from _new(one, before, add(Sym("w"), Minus(Sym("m"))), Minus(Num(evaluate(speed))))
 
 
@@ -281,5 +327,8 @@ def _ratio(view: NodeView, name: str) -> Iterator[Item]:
         yield say("update.from_zero", weight=name)
         return
     yield say("update.ratio", weight=name)
-    yield worked(f"{view.name}.{name}.update / {name}", Fraction(Sym("‖update‖"), Sym("‖w‖")),
-                 Fraction(Num(norms[0]), Num(norms[1])))  # fmt: skip
+    yield worked(
+        f"{view.name}.{name}.update / {name}",
+        Fraction(Sym("‖update‖"), Sym("‖w‖")),
+        Fraction(Num(norms[0]), Num(norms[1])),
+    )

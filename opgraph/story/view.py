@@ -185,8 +185,11 @@ class NodeView:
         example = self.output[self.step.example]
         if fits(self.step.index, example.shape):
             return self.step.index or ()
-        grad = self.grad
-        return largest(example if grad is None else grad[self.step.example])
+        if self.grad is None:
+            return largest(example)
+        grad = self.grad[self.step.example]
+        passed = np.where(example != 0, grad, 0)  # where something got through there is more to see
+        return largest(passed if passed.any() else grad)
 
     @property
     def here(self) -> Index:

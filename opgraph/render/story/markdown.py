@@ -7,7 +7,18 @@ from collections.abc import Iterator
 
 from opgraph.render.story.infix import infix, parts
 from opgraph.render.story.text import MARKS, cell_text, summary
-from opgraph.story import Catalogue, Check, Item, Picture, Sentence, Story, Table, Worked, numeral, say
+from opgraph.story import (
+    Catalogue,
+    Check,
+    Item,
+    Picture,
+    Sentence,
+    Story,
+    Table,
+    Worked,
+    numeral,
+    say,
+)
 
 BREAK = 96
 

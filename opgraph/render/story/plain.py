@@ -41,18 +41,30 @@ def _item(item: Item, catalogue: Catalogue) -> dict[str, Any]:
         case Sentence():
             return {"sentence": catalogue.text(item), "key": item.key}
         case Worked():
-            check = None if item.check is None else {k: _number(v) for k, v in asdict(item.check).items()}
+            check = (
+                None
+                if item.check is None
+                else {k: _number(v) for k, v in asdict(item.check).items()}
+            )
             formula = None if item.formula is None else infix(item.formula)
             numbers = infix(item.numbers, item.digits[0])
-            return {"name": item.name, "formula": formula, "numbers": numbers,
-                    "value": _number(item.value), "check": check}  # fmt: skip
+            return {
+                "name": item.name,
+                "formula": formula,
+                "numbers": numbers,
+                "value": _number(item.value),
+                "check": check,
+            }
         case Table():
             rows = [
                 [catalogue.text(c) if isinstance(c, Sentence) else _number(c) for c in row]
                 for row in item.rows
             ]
-            return {"table": catalogue.text(item.title),
-                    "columns": [catalogue.text(c) for c in item.columns], "rows": rows}  # fmt: skip
+            return {
+                "table": catalogue.text(item.title),
+                "columns": [catalogue.text(c) for c in item.columns],
+                "rows": rows,
+            }
         case Picture():
             return {}
 

@@ -11,14 +11,29 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len
 
 from opgraph.render.story.infix import parts
-from opgraph.story import Block, Catalogue, Check, Expr, Item, Picture, Sentence, Story, Table, Worked, numeral, say
+from opgraph.story import (
+    Block,
+    Catalogue,
+    Check,
+    Expr,
+    Item,
+    Picture,
+    Sentence,
+    Story,
+    Table,
+    Worked,
+    numeral,
+    say,
+)
 from opgraph.story.numerals import USUAL
 
 MARKS = {"agrees": "✓", "tie": "~", "disagrees": "✗", "unchecked": " "}
 MARGIN, DEEP = "  ", "    "
 NARROW, WIDE = 80, 120
 # Chinese characters and punctuation stand alone; everything else is a word up to the next blank.
-_PIECES = re.compile(r"[\u2e80-\u9fff\uff00-\uffef“”][，。；：！？、）”]*|[^\s\u2e80-\u9fff\uff00-\uffef“”]+[，。；：！？、）”]*|\s+")
+_PIECES = re.compile(
+    r"[\u2e80-\u9fff\uff00-\uffef“”][，。；：！？、）”]*|[^\s\u2e80-\u9fff\uff00-\uffef“”]+[，。；：！？、）”]*|\s+"
+)
 
 
 def to_text(story: Story, catalogue: Catalogue, width: int = NARROW) -> str:
@@ -127,7 +142,9 @@ def _table(table: Table, catalogue: Catalogue) -> Iterator[str]:
     rows += [[cell_text(cell, catalogue) for cell in row] for row in table.rows]
     widths = [max(cell_len(row[at]) for row in rows) for at in range(len(table.columns))]
     for row in rows:
-        cells = [" " * (size - cell_len(cell)) + cell for cell, size in zip(row, widths, strict=True)]
+        cells = [
+            " " * (size - cell_len(cell)) + cell for cell, size in zip(row, widths, strict=True)
+        ]
         yield DEEP + "  ".join(cells)
 
 

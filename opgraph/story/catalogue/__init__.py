@@ -62,7 +62,9 @@ def read_catalogue(language: str) -> Catalogue:
         if file.name.endswith(".toml"):
             tables: dict[str, dict[str, str]] = tomllib.loads(file.read_text(encoding="utf-8"))
             for table, entries in tables.items():
-                found |= {f"{table}.{name}": " ".join(text.split()) for name, text in entries.items()}
+                found |= {
+                    f"{table}.{name}": " ".join(text.split()) for name, text in entries.items()
+                }
     return Catalogue(language, found)
 
 

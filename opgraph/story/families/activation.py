@@ -8,7 +8,19 @@ import numpy as np
 
 from opgraph.record import Array
 from opgraph.story.checks import EPSILON_32, epsilon, norm, worked
-from opgraph.story.formula import Call, Expr, Fraction, Minus, Num, Product, Sum, Sym, add, evaluate, times
+from opgraph.story.formula import (
+    Call,
+    Expr,
+    Fraction,
+    Minus,
+    Num,
+    Product,
+    Sum,
+    Sym,
+    add,
+    evaluate,
+    times,
+)
 from opgraph.story.functions import FUNCTIONS, Told, scaled
 from opgraph.story.kinds import backward, forward
 from opgraph.story.model import Item, Table, say
@@ -16,9 +28,16 @@ from opgraph.story.terms import Told as Terms
 from opgraph.story.view import NodeView, named, wide
 
 NAMES = {
-    "ReLU": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "GELU": "gelu", "SiLU": "silu",
-    "Softplus": "softplus", "Softsign": "softsign", "Exponential": "exponential", "ReLU6": "relu6",
-}  # fmt: skip
+    "ReLU": "relu",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+    "GELU": "gelu",
+    "SiLU": "silu",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Exponential": "exponential",
+    "ReLU6": "relu6",
+}
 KINDS = (*NAMES, "LeakyReLU", "Activation")
 # The slope of a function from what it gave, for whole arrays.
 SLOPES: dict[str, Callable[[Array], Array]] = {
@@ -63,7 +82,9 @@ def applied(view: NodeView, name: str, formula: Expr, told: Terms) -> Iterator[I
     about = {"terms": told.terms, "scale": told.scale, "unit": view.unit}
     function = function_name(view)
     if function == "linear":
-        yield worked(name, formula, told.numbers, recorded=recorded, independent=independent, **about)
+        yield worked(
+            name, formula, told.numbers, recorded=recorded, independent=independent, **about
+        )
         return
     yield worked(name, formula, told.numbers)
     known = FUNCTIONS.get(function)
@@ -73,9 +94,13 @@ def applied(view: NodeView, name: str, formula: Expr, told: Terms) -> Iterator[I
     yield say("forward.fused", function=function)
     numbers = known.value(Num(evaluate(told.numbers)))
     yield worked(
-        named(view.name, "output", view.here), known.value(Sym("sum")), numbers,
-        recorded=recorded, independent=independent, **about,
-    )  # fmt: skip
+        named(view.name, "output", view.here),
+        known.value(Sym("sum")),
+        numbers,
+        recorded=recorded,
+        independent=independent,
+        **about,
+    )
 
 
 def grad_behind(view: NodeView) -> Array | None:
@@ -105,8 +130,13 @@ def tell_forward(view: NodeView) -> Iterator[Item]:
     function = function_name(view)
     zeros = int((view.output == 0).sum())
     key = "forward.relu" if function == "relu" and view.kind != "LeakyReLU" else "forward.function"
-    yield say(key, function=view.kind if function == "linear" else function,
-              zeros=zeros, size=view.output.size, share=100 * zeros / max(1, view.output.size))  # fmt: skip
+    yield say(
+        key,
+        function=view.kind if function == "linear" else function,
+        zeros=zeros,
+        size=view.output.size,
+        share=100 * zeros / max(1, view.output.size),
+    )
     yield worked(
         named(view.name, "output", view.here),
         told.value(Sym("x")),
@@ -157,7 +187,9 @@ def _blocked(view: NodeView) -> Iterator[Item]:
         return
     stopped = int(((view.output <= 0) & (view.grad != 0)).sum())
     arrived = int((view.grad != 0).sum())
-    yield say("backward.relu", stopped=stopped, arrived=arrived, share=100 * stopped / max(1, arrived))
+    yield say(
+        "backward.relu", stopped=stopped, arrived=arrived, share=100 * stopped / max(1, arrived)
+    )
 
 
 @forward("Softmax")
@@ -238,7 +270,9 @@ def tell_softmax_backward(view: NodeView) -> Iterator[Item]:
     p, grad = _row(view, view.output), _row(view, view.grad)
     chosen = at[_axis(view)]
     yield say("backward.softmax")
-    terms: list[Expr] = [Product((Num(float(a)), Num(float(b)))) for a, b in zip(grad, p, strict=True)]
+    terms: list[Expr] = [
+        Product((Num(float(a)), Num(float(b)))) for a, b in zip(grad, p, strict=True)
+    ]
     if len(terms) > MOST_CLASSES:
         terms = [Num(float((grad * p).sum()), f"Σ {len(terms)}")]
     mean = Sum(tuple(terms))

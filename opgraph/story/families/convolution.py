@@ -10,7 +10,12 @@ import numpy as np
 from opgraph.record import Array
 from opgraph.story.checks import worked
 from opgraph.story.families.activation import applied, before_function
-from opgraph.story.families.linear import bias_gradient, kernel_gradient, pulled_back
+from opgraph.story.families.linear import (
+    before_normalisation,
+    bias_gradient,
+    kernel_gradient,
+    pulled_back,
+)
 from opgraph.story.formula import Expr, Over, Sym, add, times
 from opgraph.story.kinds import backward, forward
 from opgraph.story.model import Item, Picture, say
@@ -62,7 +67,9 @@ class Window(NamedTuple):
         size = self.kernel.shape[-2]
         filters = self.kernel.shape[-1] // self.view.op.groups
         start = channel // size * filters
-        return slice(start, start + filters), self.kernel[..., channel % size, start : start + filters]
+        return slice(start, start + filters), self.kernel[
+            ..., channel % size, start : start + filters
+        ]
 
     def channels_of(self, at: Index) -> tuple[int, int]:
         """Input and output channel that an element of the kernel connects."""
@@ -112,11 +119,19 @@ def _about(slide: Window, cells: int, terms: int) -> Iterator[Item]:
     size = tuple(axis.window for axis in slide.axes)
     per_cell = terms // max(1, cells)
     key = "forward.depthwise.what" if slide.depthwise else "forward.conv.what"
-    yield say(key, window=size, channels=per_cell, filters=view.output.shape[1 if slide.first else -1])
+    yield say(
+        key, window=size, channels=per_cell, filters=view.output.shape[1 if slide.first else -1]
+    )
     yield from _pictured(slide, place)
     outside = int(np.prod(size)) - cells
-    yield say("forward.conv.one", place=place, channel=channel, cells=cells, channels=per_cell,
-              terms=terms)  # fmt: skip
+    yield say(
+        "forward.conv.one",
+        place=place,
+        channel=channel,
+        cells=cells,
+        channels=per_cell,
+        terms=terms,
+    )
     if outside:
         yield say("forward.conv.outside", outside=outside)
 
@@ -156,6 +171,8 @@ def tell_backward(view: NodeView) -> Iterator[Item]:
     if "bias" in view.weights:
         (channel,) = view.weight_at("bias")
         yield say("backward.conv.bias", channel=channel)
+        if before_normalisation(view):
+            yield say("backward.bias_before_bn")
         yield bias_gradient(view, delta[..., channel], (channel,))
 
 
@@ -175,8 +192,13 @@ def _input_gradient(slide: Window, delta: Array) -> Iterator[Item]:
     left = np.array([delta[(at[0], *p)][outputs] for _, p in cells])
     right = np.array([weights[k] for k, _ in cells])
     told = products(left, right)
-    yield say("backward.conv.input", windows=len(cells), filters=outputs.stop - outputs.start,
-              terms=told.terms, source=view.reads[0].node)  # fmt: skip
+    yield say(
+        "backward.conv.input",
+        windows=len(cells),
+        filters=outputs.stop - outputs.start,
+        terms=told.terms,
+        source=view.reads[0].node,
+    )
     index = ", ".join((*LETTERS[: len(slide.axes)], "f"))
     formula = Over(index, times(Sym(f"grad[{index}]"), Sym(f"kernel[{index}]")))
     yield from pulled_back(view, at, formula, told)
@@ -189,7 +211,9 @@ def _kernel_gradient(slide: Window, delta: Array) -> Iterator[Item]:
     pairs = [axis.pairs(k) for axis, k in zip(slide.axes, at, strict=False)]
     x = wide(slide.source[(slice(None), *(p for p, _ in pairs), source)])
     d = wide(delta[(slice(None), *(p for _, p in pairs), channel)])
-    starts = [(p.start, o.start, axis.stride) for (p, o), axis in zip(pairs, slide.axes, strict=True)]
+    starts = [
+        (p.start, o.start, axis.stride) for (p, o), axis in zip(pairs, slide.axes, strict=True)
+    ]
     yield from kernel_gradient(view, "kernel", at, x, d, starts)
 
 

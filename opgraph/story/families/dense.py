@@ -8,7 +8,12 @@ import numpy as np
 
 from opgraph.story.checks import worked
 from opgraph.story.families.activation import applied, before_function, grad_behind
-from opgraph.story.families.linear import bias_gradient, kernel_gradient, pulled_back
+from opgraph.story.families.linear import (
+    before_normalisation,
+    bias_gradient,
+    kernel_gradient,
+    pulled_back,
+)
 from opgraph.story.formula import Num, Over, Sym, add, times
 from opgraph.story.kinds import backward, forward
 from opgraph.story.model import Item, say
@@ -53,6 +58,8 @@ def tell_dense_backward(view: NodeView) -> Iterator[Item]:
     if "bias" in view.weights:
         (unit,) = view.weight_at("bias")
         yield say("backward.dense_bias", unit=unit)
+        if before_normalisation(view):
+            yield say("backward.bias_before_bn")
         yield bias_gradient(view, delta[..., unit], (unit,))
 
 
@@ -64,10 +71,13 @@ def tell_embedding(view: NodeView) -> Iterator[Item]:
     yield say("forward.embedding", token=token, width=len(row), place=view.here[1:-1])
     value = float(row[view.at[-1]])
     yield worked(
-        named(view.name, "output", view.here), Sym(f"embeddings[{token}, {view.at[-1]}]"), Num(value),
-        recorded=float(view.output[view.here]), independent=view.independent(view.here),
+        named(view.name, "output", view.here),
+        Sym(f"embeddings[{token}, {view.at[-1]}]"),
+        Num(value),
+        recorded=float(view.output[view.here]),
+        independent=view.independent(view.here),
         unit=view.unit,
-    )  # fmt: skip
+    )
 
 
 @backward("Embedding")
@@ -83,8 +93,12 @@ def tell_embedding_backward(view: NodeView) -> Iterator[Item]:
     yield say("backward.embedding", token=token, times=len(parts))
     grad = view.trained("embeddings")
     yield worked(
-        named(view.name, "embeddings.grad", at), Over("places", Sym("grad")), told.numbers,
+        named(view.name, "embeddings.grad", at),
+        Over("places", Sym("grad")),
+        told.numbers,
         recorded=None if grad is None or view.is_shared else float(grad[at]),
         independent=view.pulled_weight("embeddings", at),
-        terms=told.terms, scale=told.scale, unit=view.unit,
-    )  # fmt: skip
+        terms=told.terms,
+        scale=told.scale,
+        unit=view.unit,
+    )

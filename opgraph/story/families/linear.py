@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from opgraph.record import Array
-from opgraph.story.checks import epsilon, worked
+from opgraph.story.checks import epsilon, largest_partial, worked
 from opgraph.story.formula import Expr, Num, Over, Product, Sym, times
 from opgraph.story.model import Item, Table, Worked, say
 from opgraph.story.terms import LARGEST, Told, numbers
@@ -19,7 +19,9 @@ from opgraph.story.view import Index, NodeView, named
 PLACES = 5
 
 
-def pulled_back(view: NodeView, at: Index, formula: Expr, told: Told, slot: int = 0) -> Iterator[Item]:
+def pulled_back(
+    view: NodeView, at: Index, formula: Expr, told: Told, slot: int = 0
+) -> Iterator[Item]:
     """What a node hands back to one number that it read, beside what was recorded there."""
     if told.rest:
         yield say("forward.rest", shown=told.terms - told.rest, rest=told.rest)
@@ -35,6 +37,13 @@ def pulled_back(view: NodeView, at: Index, formula: Expr, told: Told, slot: int 
         scale=told.scale,
         unit=epsilon(view.input_grad(slot)),
     )
+
+
+def before_normalisation(view: NodeView) -> bool:
+    """Whether only a batch normalisation reads the node, which takes its bias away again."""
+    edges = view.step.analysis.graph.edges_from(view.name)
+    readers = [view.step.nodes[edge.target] for edge in edges]
+    return bool(readers) and all(reader.couples for reader in readers)
 
 
 def kernel_gradient(
@@ -71,13 +80,25 @@ def _largest_product(
     order = np.argsort(-np.abs(parts), axis=None, kind="stable")[:PLACES]
     places = [tuple(int(i) for i in np.unravel_index(flat, parts.shape)) for flat in order]
     rows = tuple(
-        (str(place[0]), *_where(place[1:], starts), float(x[place]), float(delta[place]),
-         float(parts[place]))
+        (
+            str(place[0]),
+            *_where(place[1:], starts),
+            float(x[place]),
+            float(delta[place]),
+            float(parts[place]),
+        )
         for place in places
-    )  # fmt: skip
-    columns = [say("column.example"), *([say("column.reads"), say("column.position")] if starts else []),
-               say("column.number"), say("column.grad"), say("column.product")]  # fmt: skip
-    yield Table(say("backward.largest", count=len(rows), source=view.reads[0].node), tuple(columns), rows)
+    )
+    columns = [
+        say("column.example"),
+        *([say("column.reads"), say("column.position")] if starts else []),
+        say("column.number"),
+        say("column.grad"),
+        say("column.product"),
+    ]
+    yield Table(
+        say("backward.largest", count=len(rows), source=view.reads[0].node), tuple(columns), rows
+    )
 
 
 def _where(place: Index, starts: Sequence[tuple[int, int, int]]) -> list[str]:
@@ -119,6 +140,7 @@ def summed(
         independent=None if penalty is not None else view.pulled_weight(weight, at),
         terms=int(parts.size),
         scale=float(np.sqrt((parts * parts).sum())),
+        drift=largest_partial(parts),
         unit=max(epsilon(grad), view.unit),
     )
 

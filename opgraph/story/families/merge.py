@@ -30,10 +30,7 @@ def _expression(kind: str, terms: tuple[Expr, ...]) -> Expr:
 
 def _stretched(at: Index, array: Array) -> Index:
     """Where an input of its own shape is read for an element of the output."""
-    if array.ndim == len(at):
-        tail = at[1:]
-    else:
-        tail = at[len(at) - array.ndim + 1 :]
+    tail = at[1:] if array.ndim == len(at) else at[len(at) - array.ndim + 1 :]
     inside = tuple(0 if size == 1 else i for i, size in zip(tail, array.shape[1:], strict=True))
     return (at[0], *inside)
 
@@ -48,9 +45,12 @@ def tell_merge(view: NodeView) -> Iterator[Item]:
         named(view.name, "output", view.here),
         _expression(view.kind, tuple(Sym(str(end)) for end in view.reads)),
         _expression(view.kind, tuple(Num(value) for value in values)),
-        recorded=float(view.output[view.here]), independent=view.independent(view.here),
-        terms=len(values), scale=norm(values) if view.kind != "Multiply" else None, unit=view.unit,
-    )  # fmt: skip
+        recorded=float(view.output[view.here]),
+        independent=view.independent(view.here),
+        terms=len(values),
+        scale=norm(values) if view.kind != "Multiply" else None,
+        unit=view.unit,
+    )
 
 
 @backward(*KINDS)
@@ -79,11 +79,15 @@ def _branch(view: NodeView, slot: int) -> Iterator[Item]:
     if not view.is_only_reader(slot):
         yield say("backward.one_of_several", source=view.reads[slot].node)
     yield worked(
-        named(str(view.reads[slot]), "output.grad", here), None, expression,
-        recorded=view.recorded_input_grad(slot, here), independent=view.pulled_input(slot, here),
-        terms=len(values), unit=max(epsilon(view.grad), view.unit),
+        named(str(view.reads[slot]), "output.grad", here),
+        None,
+        expression,
+        recorded=view.recorded_input_grad(slot, here),
+        independent=view.pulled_input(slot, here),
+        terms=len(values),
+        unit=max(epsilon(view.grad), view.unit),
         tie=len(set(values)) < len(values),
-    )  # fmt: skip
+    )
 
 
 def _slope(kind: str, slot: int, values: list[float], grad: Num) -> Expr:
@@ -119,10 +123,15 @@ def _stretched_branch(view: NodeView, slot: int) -> Iterator[Item]:
     told = numbers(grad[index])
     yield say("backward.stretched", source=str(view.reads[slot]), places=told.terms)
     yield worked(
-        named(str(view.reads[slot]), "output.grad", at), None, told.numbers,
-        recorded=view.recorded_input_grad(slot, at), independent=view.pulled_input(slot, at),
-        terms=told.terms, scale=told.scale, unit=max(epsilon(view.grad), view.unit),
-    )  # fmt: skip
+        named(str(view.reads[slot]), "output.grad", at),
+        None,
+        told.numbers,
+        recorded=view.recorded_input_grad(slot, at),
+        independent=view.pulled_input(slot, at),
+        terms=told.terms,
+        scale=told.scale,
+        unit=max(epsilon(view.grad), view.unit),
+    )
 
 
 @forward("Concatenate")
@@ -132,10 +141,13 @@ def tell_concatenate(view: NodeView) -> Iterator[Item]:
     value = float(view.read(slot)[at])
     yield say("forward.concatenate", source=str(view.reads[slot]), place=at[1:])
     yield worked(
-        named(view.name, "output", view.here), Sym(named(str(view.reads[slot]), "output", at)),
-        Num(value), recorded=float(view.output[view.here]), independent=view.independent(view.here),
+        named(view.name, "output", view.here),
+        Sym(named(str(view.reads[slot]), "output", at)),
+        Num(value),
+        recorded=float(view.output[view.here]),
+        independent=view.independent(view.here),
         unit=view.unit,
-    )  # fmt: skip
+    )
 
 
 def _origin(view: NodeView) -> tuple[int, Index]:
@@ -158,7 +170,10 @@ def tell_concatenate_backward(view: NodeView) -> Iterator[Item]:
     slot, at = _origin(view)
     yield say("backward.moved", source=str(view.reads[slot]))
     yield worked(
-        named(str(view.reads[slot]), "output.grad", at), Sym("grad"),
-        Num(float(view.grad[view.here])), recorded=view.recorded_input_grad(slot, at),
-        independent=view.pulled_input(slot, at), unit=max(epsilon(view.grad), view.unit),
-    )  # fmt: skip
+        named(str(view.reads[slot]), "output.grad", at),
+        Sym("grad"),
+        Num(float(view.grad[view.here])),
+        recorded=view.recorded_input_grad(slot, at),
+        independent=view.pulled_input(slot, at),
+        unit=max(epsilon(view.grad), view.unit),
+    )

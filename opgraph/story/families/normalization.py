@@ -9,7 +9,19 @@ import numpy as np
 from opgraph.record import Array
 from opgraph.story.checks import EPSILON_32, epsilon, worked
 from opgraph.story.families.linear import bias_gradient, kernel_gradient
-from opgraph.story.formula import Expr, Fraction, Minus, Num, Sum, Sym, add, evaluate, root, square, times
+from opgraph.story.formula import (
+    Expr,
+    Fraction,
+    Minus,
+    Num,
+    Sum,
+    Sym,
+    add,
+    evaluate,
+    root,
+    square,
+    times,
+)
 from opgraph.story.kinds import backward, forward
 from opgraph.story.model import Item, Worked, say
 from opgraph.story.view import Index, NodeView, named, wide
@@ -47,9 +59,8 @@ def tell_batch(view: NodeView) -> Iterator[Item]:
         mean, variance = view.weights["moving_mean"], view.weights["moving_variance"]
     else:
         yield from _moments(view, channel, float(mean[channel]), float(variance[channel]))
-    yield from normalised(
-        view, view.here, channel, float(mean[channel]), float(variance[channel])
-    )
+    own, spread = float(mean[channel]), float(variance[channel])
+    yield from normalised(view, view.here, channel, own, spread, statistics_error(view, channel))
 
 
 def _moments(view: NodeView, channel: int, mean: float, variance: float) -> Iterator[Item]:
@@ -62,25 +73,58 @@ def _moments(view: NodeView, channel: int, mean: float, variance: float) -> Iter
     scale = float(np.sqrt((x * x).sum())) / count
     yield worked(
         named(view.name, "batch_mean", (channel,)),
-        Fraction(Sym("Σ x"), Sym("count")), Fraction(Num(float(x.sum())), Num(count)),
-        recorded=mean, independent=of_reference[0], terms=count, scale=scale,
+        Fraction(Sym("Σ x"), Sym("count")),
+        Fraction(Num(float(x.sum())), Num(count)),
+        recorded=mean,
+        independent=of_reference[0],
+        terms=count,
+        scale=scale,
         unit=max(EPSILON_32, view.unit),
-    )  # fmt: skip
+    )
     squares = (x - own) ** 2
     yield say("forward.bn_variance")
     yield worked(
         named(view.name, "batch_variance", (channel,)),
-        Fraction(Sym("Σ (x − mean)^2"), Sym("count")), Fraction(Num(float(squares.sum())), Num(count)),
-        recorded=variance, independent=of_reference[1], terms=count,
-        scale=float(np.sqrt((x**4).sum()) + np.sqrt((squares**2).sum())) / count + own * own / count**0.5,
+        Fraction(Sym("Σ (x − mean)^2"), Sym("count")),
+        Fraction(Num(float(squares.sum())), Num(count)),
+        recorded=variance,
+        independent=of_reference[1],
+        terms=count,
+        scale=float(np.sqrt((x**4).sum()) + np.sqrt((squares**2).sum())) / count
+        + own * own / count**0.5,
         unit=max(EPSILON_32, view.unit),
-    )  # fmt: skip
+    )
+
+
+def statistics_error(view: NodeView, channel: int) -> tuple[float, float]:
+    """How far the recorded mean and variance may be off, in standard deviations and as a share."""
+    x = _slice(view, view.read(), channel)
+    unit, root_n = max(EPSILON_32, view.unit), x.size**0.5
+    deviation = float(np.sqrt(x.var() + view.op.epsilon))
+    mean = abs(float(x.mean()))
+    off_mean = unit * (4 * float(np.sqrt((x * x).mean())) + 2 * root_n * mean)
+    off_variance = unit * (4 + 2 * root_n) * (float(x.var()) + mean * mean)
+    return off_mean / deviation, off_variance / (2 * deviation**2)
 
 
 def normalised(
-    view: NodeView, here: Index, channel: int, mean: float, variance: float
+    view: NodeView,
+    here: Index,
+    channel: int,
+    mean: float,
+    variance: float,
+    error: tuple[float, float] = (0.0, 0.0),
 ) -> Iterator[Item]:
-    """One number normalised, then scaled and shifted."""
+    """One number normalised, then scaled and shifted.
+
+    Args:
+        view: the node.
+        here: the element.
+        channel: whose statistics, gamma and beta are used.
+        mean: of the channel.
+        variance: of the channel.
+        error: how far these may be off (`statistics_error`).
+    """
     x = float(view.read()[here])
     spread = Fraction(
         add(Num(x), Minus(Num(mean))), root(add(Num(variance), Num(float(view.op.epsilon))))
@@ -97,15 +141,23 @@ def normalised(
         named(view.name, "output", here),
         symbols if beta is None else add(symbols, Sym("beta")),
         expression if beta is None else add(expression, Num(beta)),
-        recorded=float(view.output[here]), independent=view.independent(here),
-        terms=8, scale=_reach(view, x, mean, variance, factor, beta or 0.0), unit=view.unit,
-    )  # fmt: skip
+        recorded=float(view.output[here]),
+        independent=view.independent(here),
+        terms=8,
+        scale=_reach(view, x, mean, variance, factor, beta or 0.0),
+        unit=view.unit,
+        inherited=abs(factor) * (error[0] + abs(normal) * error[1]),
+    )
 
 
-def _reach(view: NodeView, x: float, mean: float, variance: float, gamma: float, beta: float) -> float:
+def _reach(
+    view: NodeView, x: float, mean: float, variance: float, gamma: float, beta: float
+) -> float:
     """The size of what is added on the way, with what the rounding of the statistics does."""
     deviation = float(np.sqrt(variance + view.op.epsilon))
-    return (abs(x) + abs(mean)) * abs(gamma) / deviation * (1 + mean * mean / deviation**2) + abs(beta)
+    return (abs(x) + abs(mean)) * abs(gamma) / deviation * (1 + mean * mean / deviation**2) + abs(
+        beta
+    )
 
 
 def _parameter(view: NodeView, name: str, channel: int) -> float | None:
@@ -139,23 +191,35 @@ def _three_terms(view: NodeView, mean: Array, variance: Array) -> Iterator[Item]
     average, along = float(grads.mean()), float((grads * normal).mean())
     yield say("backward.bn")
     name = view.name
-    yield worked(f"{name}.mean_grad", Fraction(Sym("Σ grad"), Sym("count")),
-                 Fraction(Num(float(grads.sum())), Num(grads.size)))  # fmt: skip
-    yield worked(f"{name}.mean_grad_normalised", Fraction(Sym("Σ grad × normalised"), Sym("count")),
-                 Fraction(Num(float((grads * normal).sum())), Num(grads.size)))  # fmt: skip
+    yield worked(
+        f"{name}.mean_grad",
+        Fraction(Sym("Σ grad"), Sym("count")),
+        Fraction(Num(float(grads.sum())), Num(grads.size)),
+    )
+    yield worked(
+        f"{name}.mean_grad_normalised",
+        Fraction(Sym("Σ grad × normalised"), Sym("count")),
+        Fraction(Num(float((grads * normal).sum())), Num(grads.size)),
+    )
     yield say("backward.bn_terms", own=own, average=average, along=each * along)
     inner = (Num(own), Minus(Num(average)), Minus(times(Num(each), Num(along))))
-    symbols = (Sym("grad"), Minus(Sym("mean_grad")),
-               Minus(times(Sym("normalised"), Sym("mean_grad_normalised"))))  # fmt: skip
+    symbols = (
+        Sym("grad"),
+        Minus(Sym("mean_grad")),
+        Minus(times(Sym("normalised"), Sym("mean_grad_normalised"))),
+    )
     size = abs(own) + float(np.sqrt((grads**2).mean())) * (1 + abs(each))
     yield worked(
         named(str(view.reads[0]), "output.grad", at),
         times(Fraction(Sym("gamma"), root(add(Sym("variance"), Sym("epsilon")))), Sum(symbols)),
         times(Fraction(Num(factor), root(add(Num(v), Num(float(view.op.epsilon))))), Sum(inner)),
-        recorded=view.recorded_input_grad(0, at), independent=view.pulled_input(0, at),
-        terms=16, scale=abs(factor) / deviation * size * (1 + m * m / (v + view.op.epsilon)),
+        recorded=view.recorded_input_grad(0, at),
+        independent=view.pulled_input(0, at),
+        terms=16,
+        scale=abs(factor) / deviation * size * (1 + m * m / (v + view.op.epsilon)),
+        inherited=abs(factor) / deviation * (size * sum(statistics_error(view, channel))),
         unit=max(epsilon(view.grad), view.unit),
-    )  # fmt: skip
+    )
 
 
 def _gamma_and_beta(view: NodeView) -> Iterator[Item]:
@@ -175,7 +239,9 @@ def _gamma_and_beta(view: NodeView) -> Iterator[Item]:
 
 def _last_two(items: Iterator[Item]) -> Iterator[Item]:
     """Without the table of single products, which says little here."""
-    yield from (item for item in items if isinstance(item, Worked) or "examples" in getattr(item, "key", ""))
+    yield from (
+        item for item in items if isinstance(item, Worked) or "examples" in getattr(item, "key", "")
+    )
 
 
 def _normal(view: NodeView, channel: int) -> Array:
@@ -197,10 +263,16 @@ def tell_layer(view: NodeView) -> Iterator[Item]:
     row = wide(view.read()[view.here[:-1]])
     mean, variance = float(row.mean()), float(row.var())
     yield say("forward.layer_norm", count=len(row), place=view.here[1:-1])
-    yield worked(f"{view.name}.mean", Fraction(Sym("Σ x"), Sym("count")),
-                 Fraction(Num(float(row.sum())), Num(len(row))))  # fmt: skip
-    yield worked(f"{view.name}.variance", Fraction(Sym("Σ (x − mean)^2"), Sym("count")),
-                 Fraction(Num(float(((row - mean) ** 2).sum())), Num(len(row))))  # fmt: skip
+    yield worked(
+        f"{view.name}.mean",
+        Fraction(Sym("Σ x"), Sym("count")),
+        Fraction(Num(float(row.sum())), Num(len(row))),
+    )
+    yield worked(
+        f"{view.name}.variance",
+        Fraction(Sym("Σ (x − mean)^2"), Sym("count")),
+        Fraction(Num(float(((row - mean) ** 2).sum())), Num(len(row))),
+    )
     yield from normalised(view, view.here, view.here[-1], mean, variance)
 
 
@@ -224,7 +296,9 @@ def tell_layer_backward(view: NodeView) -> Iterator[Item]:
     if "gamma" in view.weights:
         (channel,) = at = view.weight_at("gamma")
         yield say("backward.gamma", channel=channel)
-        items = kernel_gradient(view, "gamma", at, normal[..., channel], wide(view.grad[..., channel]))
+        items = kernel_gradient(
+            view, "gamma", at, normal[..., channel], wide(view.grad[..., channel])
+        )
         yield from _last_two(items)
     if "beta" in view.weights:
         (channel,) = at = view.weight_at("beta")
@@ -245,17 +319,22 @@ def _layer_terms(view: NodeView) -> Iterator[Item]:
     yield say("backward.layer_norm")
     yield say("backward.bn_terms", own=own, average=average, along=each * along)
     inner = (Num(own), Minus(Num(average)), Minus(times(Num(each), Num(along))))
-    symbols = (Sym("gamma × grad"), Minus(Sym("mean_grad")),
-               Minus(times(Sym("normalised"), Sym("mean_grad_normalised"))))  # fmt: skip
+    symbols = (
+        Sym("gamma × grad"),
+        Minus(Sym("mean_grad")),
+        Minus(times(Sym("normalised"), Sym("mean_grad_normalised"))),
+    )
     size = float(np.sqrt((grads**2).mean())) * (2 + abs(each)) + abs(own)
     yield worked(
         named(str(view.reads[0]), "output.grad", at),
         Fraction(Sum(symbols), root(add(Sym("variance"), Sym("epsilon")))),
         Fraction(Sum(inner), root(add(Num(v), Num(eps)))),
-        recorded=view.recorded_input_grad(0, at), independent=view.pulled_input(0, at),
-        terms=16, scale=size / float(np.sqrt(v + eps)) * (1 + float(row.mean()) ** 2 / (v + eps)),
+        recorded=view.recorded_input_grad(0, at),
+        independent=view.pulled_input(0, at),
+        terms=16,
+        scale=size / float(np.sqrt(v + eps)) * (1 + float(row.mean()) ** 2 / (v + eps)),
         unit=max(epsilon(view.grad), view.unit),
-    )  # fmt: skip
+    )
 
 
 __all__ = ["square"]

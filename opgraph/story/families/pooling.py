@@ -43,9 +43,12 @@ def _axes(view: NodeView) -> tuple:
     op = view.op
     spatial = slice(2, None) if _first(view) else slice(1, -1)
     return make_axes(
-        view.read().shape[spatial], view.output.shape[spatial], op.pool_size,
-        op.strides or op.pool_size, op.padding,
-    )  # fmt: skip
+        view.read().shape[spatial],
+        view.output.shape[spatial],
+        op.pool_size,
+        op.strides or op.pool_size,
+        op.padding,
+    )
 
 
 def _map(view: NodeView, array: Array, channel: int) -> Array:
@@ -64,11 +67,13 @@ def tell_max(view: NodeView) -> Iterator[Item]:
     yield say("forward.max_pool", window=tuple(view.op.pool_size), place=place, channel=channel)
     yield from _picture(view, cells, channel)
     yield worked(
-        named(view.name, "output", view.here), Call("max", (Sym("x"),)),
+        named(view.name, "output", view.here),
+        Call("max", (Sym("x"),)),
         Call("max", tuple(Num(value) for value in values)),
-        recorded=float(view.output[view.here]), independent=view.independent(view.here),
+        recorded=float(view.output[view.here]),
+        independent=view.independent(view.here),
         unit=view.unit,
-    )  # fmt: skip
+    )
     winners = [cell for cell, value in zip(cells, values, strict=True) if value == best]
     key = "forward.winner" if len(winners) == 1 else "forward.tied_winners"
     yield say(key, winner=winners[0], count=len(winners))
@@ -115,12 +120,19 @@ def _product(incoming: float, share: float) -> Expr:
     return times(Num(incoming), Num(share))
 
 
-def _back(view: NodeView, at: Index, formula: Expr, expression: Expr, terms: int, tie: bool = False):
+def _back(
+    view: NodeView, at: Index, formula: Expr, expression: Expr, terms: int, tie: bool = False
+):
     return worked(
-        named(str(view.reads[0]), "output.grad", at), formula, expression,
-        recorded=view.recorded_input_grad(0, at), independent=view.pulled_input(0, at),
-        terms=terms, unit=max(epsilon(view.grad), view.unit), tie=tie,
-    )  # fmt: skip
+        named(str(view.reads[0]), "output.grad", at),
+        formula,
+        expression,
+        recorded=view.recorded_input_grad(0, at),
+        independent=view.pulled_input(0, at),
+        terms=terms,
+        unit=max(epsilon(view.grad), view.unit),
+        tie=tie,
+    )
 
 
 @forward(*LOCAL_MEAN, *GLOBAL_MEAN)
@@ -135,9 +147,12 @@ def tell_mean(view: NodeView) -> Iterator[Item]:
         named(view.name, "output", view.here),
         Fraction(Over("places", Sym("x")), Sym("count")),
         Fraction(told.numbers, Num(values.size)),
-        recorded=float(view.output[view.here]), independent=view.independent(view.here),
-        terms=told.terms, scale=told.scale / values.size, unit=view.unit,
-    )  # fmt: skip
+        recorded=float(view.output[view.here]),
+        independent=view.independent(view.here),
+        terms=told.terms,
+        scale=told.scale / values.size,
+        unit=view.unit,
+    )
 
 
 def _averaged(view: NodeView, at: Index) -> Array:
@@ -159,7 +174,9 @@ def tell_mean_backward(view: NodeView) -> Iterator[Item]:
     at = view.input_at()
     place, channel = _apart(view, at[1:])
     if view.kind in GLOBAL_MEAN:
-        count = view.read().size // (view.read().shape[0] * view.read().shape[1 if _first(view) else -1])
+        count = view.read().size // (
+            view.read().shape[0] * view.read().shape[1 if _first(view) else -1]
+        )
         windows = [(_global(view, at, channel), count)]
     else:
         windows = [
@@ -187,11 +204,13 @@ def tell_global_max(view: NodeView) -> Iterator[Item]:
     order = np.argsort(-values, kind="stable")[:8]
     yield say("forward.global_max", count=values.size)
     yield worked(
-        named(view.name, "output", view.here), Call("max", (Sym("x"),)),
+        named(view.name, "output", view.here),
+        Call("max", (Sym("x"),)),
         Call("max", tuple(Num(float(values[i])) for i in order)),
-        recorded=float(view.output[view.here]), independent=view.independent(view.here),
+        recorded=float(view.output[view.here]),
+        independent=view.independent(view.here),
         unit=view.unit,
-    )  # fmt: skip
+    )
 
 
 __all__ = ["Table"]

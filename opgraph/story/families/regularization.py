@@ -21,8 +21,13 @@ def tell_dropout(view: NodeView) -> Iterator[Item]:
     kept = mask[view.step.example].astype(bool)
     dropped = [",".join(map(str, at)) for at in zip(*(~kept).nonzero(), strict=True)]
     more = len(dropped) - 24
-    yield say("forward.dropout", rate=rate, dropped=len(dropped), size=kept.size,
-              expected=rate * kept.size)  # fmt: skip
+    yield say(
+        "forward.dropout",
+        rate=rate,
+        dropped=len(dropped),
+        size=kept.size,
+        expected=rate * kept.size,
+    )
     if dropped:
         listed = ", ".join(dropped[:24]) + (f", ... (+{more})" if more > 0 else "")
         yield say("forward.dropped", example=view.step.example, units=listed)
@@ -32,9 +37,11 @@ def tell_dropout(view: NodeView) -> Iterator[Item]:
         named(view.name, "output", here),
         Fraction(times(Sym("x"), Sym("kept")), add(Num(1), Minus(Sym("rate")))),
         _scaled(float(view.read()[here]), bool(mask[here]), rate),
-        recorded=float(view.output[here]), independent=view.independent(here),
-        terms=2, unit=view.unit,
-    )  # fmt: skip
+        recorded=float(view.output[here]),
+        independent=view.independent(here),
+        terms=2,
+        unit=view.unit,
+    )
 
 
 def _scaled(value: float, kept: bool, rate: float) -> Fraction:
@@ -54,6 +61,8 @@ def tell_dropout_backward(view: NodeView) -> Iterator[Item]:
         named(str(view.reads[0]), "output.grad", here),
         Fraction(times(Sym("grad"), Sym("kept")), add(Num(1), Minus(Sym("rate")))),
         _scaled(float(view.grad[here]), bool(mask[here]), rate),
-        recorded=view.recorded_input_grad(0, here), independent=view.pulled_input(0, here),
-        terms=2, unit=max(epsilon(view.grad), view.unit),
-    )  # fmt: skip
+        recorded=view.recorded_input_grad(0, here),
+        independent=view.pulled_input(0, here),
+        terms=2,
+        unit=max(epsilon(view.grad), view.unit),
+    )

@@ -15,9 +15,18 @@ from opgraph.story.model import Item, say
 from opgraph.story.view import Index, NodeView, named
 
 KINDS = (
-    "Flatten", "Reshape", "Permute", "Cropping1D", "Cropping2D", "Cropping3D", "ZeroPadding1D",
-    "ZeroPadding2D", "ZeroPadding3D", "RepeatVector", "Identity",
-)  # fmt: skip
+    "Flatten",
+    "Reshape",
+    "Permute",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
+    "RepeatVector",
+    "Identity",
+)
 
 
 def _origin(view: NodeView) -> Index | None:
@@ -45,10 +54,13 @@ def tell_moved(view: NodeView) -> Iterator[Item]:
         return
     yield say("forward.moved", before=view.read().shape[1:], after=view.output.shape[1:])
     yield worked(
-        named(view.name, "output", view.here), Sym(named(str(view.reads[0]), "output", at)),
-        Num(float(view.read()[at])), recorded=float(view.output[view.here]),
-        independent=view.independent(view.here), unit=view.unit,
-    )  # fmt: skip
+        named(view.name, "output", view.here),
+        Sym(named(str(view.reads[0]), "output", at)),
+        Num(float(view.read()[at])),
+        recorded=float(view.output[view.here]),
+        independent=view.independent(view.here),
+        unit=view.unit,
+    )
 
 
 @backward(*KINDS)
@@ -60,7 +72,10 @@ def tell_moved_backward(view: NodeView) -> Iterator[Item]:
         return
     yield say("backward.moved", source=str(view.reads[0]))
     yield worked(
-        named(str(view.reads[0]), "output.grad", at), Sym("grad"), Num(float(view.grad[view.here])),
-        recorded=view.recorded_input_grad(0, at), independent=view.pulled_input(0, at),
+        named(str(view.reads[0]), "output.grad", at),
+        Sym("grad"),
+        Num(float(view.grad[view.here])),
+        recorded=view.recorded_input_grad(0, at),
+        independent=view.pulled_input(0, at),
         unit=max(epsilon(view.grad), view.unit),
-    )  # fmt: skip
+    )

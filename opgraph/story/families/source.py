@@ -13,8 +13,13 @@ from opgraph.story.view import NodeView
 def tell_input(view: NodeView) -> Iterator[Item]:
     """What the example looks like."""
     example = view.output[view.step.example]
-    yield say("forward.input", shape=example.shape, low=float(example.min()),
-              high=float(example.max()), mean=float(example.mean()))  # fmt: skip
+    yield say(
+        "forward.input",
+        shape=example.shape,
+        low=float(example.min()),
+        high=float(example.max()),
+        mean=float(example.mean()),
+    )
 
 
 @backward("Input")
