@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opgraph.record import Array
     from opgraph.story import RunFacts, Story
 
-SUFFIXES = (".txt", ".md", ".html")
+SUFFIXES = (".txt", ".md")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +47,6 @@ class Explanation:
 
         return to_markdown(self.story, read_catalogue(self.lang))
 
-    def html(self) -> str:
-        """As a page that needs nothing else."""
-        from opgraph.render.story import to_html
-        from opgraph.story import read_catalogue
-
-        return to_html(self.story, read_catalogue(self.lang))
-
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
         from opgraph.render.story import story_data
@@ -62,7 +55,7 @@ class Explanation:
         return story_data(self.story, read_catalogue(self.lang))
 
     def write(self, path: str | Path) -> None:
-        """Write it: `.txt`, `.md` or `.html`, by the suffix.
+        """Write it: `.txt` or `.md`, by the suffix.
 
         Raises:
             RunError: the suffix is another one, or the file cannot be written.
@@ -73,7 +66,6 @@ class Explanation:
         ways: dict[str, Callable[[], str]] = {
             ".txt": self.text,
             ".md": self.markdown,
-            ".html": self.html,
         }
         write_text(Path(path), ways[Path(path).suffix.lower()](), RunError)
 
@@ -84,9 +76,9 @@ class Explanation:
         return self.text()
 
     def __repr__(self) -> str:
-        checks = list(self.story.checks())
-        agreed = self.story.count("agrees")
-        return f"<opgraph.Explanation of step {self.story.step}: {agreed} of {len(checks)} numbers agree>"
+        agreed, checked = self.story.count("agrees"), len(list(self.story.checks()))
+        step = self.story.step
+        return f"<opgraph.Explanation of step {step}: {agreed} of {checked} numbers agree>"
 
 
 def check_target(path: str | Path) -> None:
@@ -98,7 +90,7 @@ def check_target(path: str | Path) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise RunError(
-            f"expected a file that ends in {', '.join(SUFFIXES)}, received {suffix or 'no suffix'!r}",
+            f"expected a file that ends in {', '.join(SUFFIXES)}, received {Path(path).name!r}",
             where=str(path),
             hint=suggest(suffix, SUFFIXES),
         )

@@ -172,7 +172,8 @@ class Run:
                 weight of that many axes; the one with the largest gradient when left out.
             example: which example of the batch is followed, from 0; the one with the largest loss
                 when left out.
-            phase: `initial`, `forward`, `loss`, `backward`, `update` or `moving`; all when left out.
+            phase: `initial`, `forward`, `loss`, `backward`, `update` or `moving`; all when left
+                out.
             lang: `en` or `zh`.
             unverified: go on even if the step comes out other than recorded.
             notify: told what the user should know, one line each.

@@ -1,4 +1,4 @@
-"""Normalisations: mean and variance, the normalised number, gamma and beta; the three terms back."""
+"""Normalisations: mean and variance, gamma and beta; and the three terms of the way back."""
 
 from __future__ import annotations
 
