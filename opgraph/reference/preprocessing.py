@@ -15,7 +15,7 @@ SMALLEST = 1e-7  # keras.config.epsilon(): the deviation is taken as this where 
 
 @reference("Rescaling")
 def rescaling(given: Given) -> Computed:
-    """x * scale + offset (keras.layers.Rescaling)."""
+    """X * scale + offset (keras.layers.Rescaling)."""
     op = cast("Any", given.op)
     scale, offset = np.asarray(op.scale), np.asarray(op.offset)
     return single(given.x * scale + offset, lambda g: Pulled((g * scale,)))

@@ -48,7 +48,7 @@ def _weights(given: Given, cell: str, columns: int) -> _Weights:
 
 
 def simple_cell(given: Given) -> Cell:
-    """h = f(x W + h U + b) (Elman 1990)."""
+    """H = f(x W + h U + b) (Elman 1990)."""
     op = cast("Any", given.op)
     w = _weights(given, "simple_rnn_cell", op.units)
 
@@ -107,7 +107,7 @@ def lstm_cell(given: Given) -> Cell:
 
 
 def gru_cell(given: Given) -> Cell:
-    """z and r from x W + h U + b; h~ = f(x W_h + r (h U_h)); h = z h + (1 - z) h~.
+    """Z and r from x W + h U + b; h~ = f(x W_h + r (h U_h)); h = z h + (1 - z) h~.
 
     Cho et al. 2014, with Keras's order of columns: update z, reset r, content. `reset_after` (the
     default, as in cuDNN) lets r act on the product and gives it a bias of its own; without it r acts

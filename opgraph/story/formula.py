@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 Rounding = Callable[[float], float]
 
@@ -83,7 +83,7 @@ class Over:
 
 Expr = Num | Sym | Sum | Minus | Product | Fraction | Power | Call | Over
 
-FUNCTIONS: dict[str, Callable[..., float]] = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sqrt": math.sqrt,
     "exp": math.exp,
     "ln": math.log,

@@ -11,7 +11,7 @@ import numpy as np
 from opgraph.record import Array
 from opgraph.story.checks import EPSILON_32, worked
 from opgraph.story.formula import Expr, Fraction, Num, Sum, Sym, add, root, times
-from opgraph.story.model import Block, Item, Table, say
+from opgraph.story.model import Block, Cell, Item, Table, say
 from opgraph.story.view import NodeView, StepView
 
 TRUNCATED = 0.87962566103423978  # deviation of a standard normal cut at 2, as in Keras
@@ -165,7 +165,7 @@ def _scheme(
 def _drawn(drawn: Array, expected: tuple[float, ...]) -> Table:
     """Smallest, largest, mean and deviation of what was drawn, beside what is expected."""
     row = (float(drawn.min()), float(drawn.max()), float(drawn.mean()), float(drawn.std()))
-    rows = [(say("row.drawn"), *row)]
+    rows: list[tuple[Cell, ...]] = [(say("row.drawn"), *row)]
     if expected:
         rows.append((say("row.expected"), *expected))
     columns = tuple(

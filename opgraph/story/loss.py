@@ -104,7 +104,7 @@ def _one(head: HeadView, p: Array, t: Array) -> tuple[Expr, Expr]:
     terms = [
         Product((Num(float(b)), Call("ln", (Num(float(a)),)))) for a, b in zip(p, t, strict=True)
     ]
-    shown = terms[:MOST]
+    shown: list[Expr] = [*terms[:MOST]]
     if len(terms) > MOST:
         rest = [evaluate(term) for term in terms[MOST:]]
         shown.append(Num(sum(rest), f"Σ {len(rest)}"))

@@ -71,7 +71,7 @@ def check_recorded(tensors, lines):
         allowed = line.allowed + last_place(line.formulas[-1])
         assert abs(number(line.formulas[-1]) - truth) <= allowed, line
         if not line.name.split("[")[0].endswith("bias.grad"):  # rounding only, before a BN
-            assert line.allowed <= 1e-3 * largest_of(tensors, line.name), line
+            assert line.allowed <= 5e-3 * largest_of(tensors, line.name), line
     return seen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from opgraph.story.formula import (
     times,
 )
 from opgraph.story.functions import FUNCTIONS, Told, scaled
+from opgraph.story.heads import logit_gradient
 from opgraph.story.kinds import backward, forward
 from opgraph.story.model import Item, Table, say
 from opgraph.story.terms import Told as Terms
@@ -79,7 +81,7 @@ def before_function(view: NodeView) -> str:
 def applied(view: NodeView, name: str, formula: Expr, told: Terms) -> Iterator[Item]:
     """A sum, and the function that the layer applies to it, if any."""
     recorded, independent = float(view.output[view.here]), view.independent(view.here)
-    about = {"terms": told.terms, "scale": told.scale, "unit": view.unit}
+    about: dict[str, Any] = {"terms": told.terms, "scale": told.scale, "unit": view.unit}
     function = function_name(view)
     if function == "linear":
         yield worked(
@@ -107,8 +109,6 @@ def grad_behind(view: NodeView) -> Array | None:
     """The gradient at the sum behind a fused function; None where it cannot be told."""
     function = function_name(view)
     if view.grad is None:
-        from opgraph.story.heads import logit_gradient
-
         return logit_gradient(view) if function in ("softmax", "sigmoid") else None
     if function not in SLOPES:
         return None

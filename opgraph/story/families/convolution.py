@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from opgraph.record import Array
-from opgraph.story.checks import worked
-from opgraph.story.families.activation import applied, before_function
+from opgraph.story.families.activation import applied, before_function, grad_behind
 from opgraph.story.families.linear import (
     before_normalisation,
     bias_gradient,
@@ -159,7 +158,7 @@ def _formula(slide: Window, offset: bool) -> Expr:
 @backward(*KINDS)
 def tell_backward(view: NodeView) -> Iterator[Item]:
     """What reaches one input number, and the gradient of one weight."""
-    grad = before_function_grad(view)
+    grad = grad_behind(view)
     if grad is None or "kernel" not in view.weights:
         yield say("backward.by_reference")
         return
@@ -174,13 +173,6 @@ def tell_backward(view: NodeView) -> Iterator[Item]:
         if before_normalisation(view):
             yield say("backward.bias_before_bn")
         yield bias_gradient(view, delta[..., channel], (channel,))
-
-
-def before_function_grad(view: NodeView) -> Array | None:
-    """The gradient behind the fused function; None where it cannot be told from the output."""
-    from opgraph.story.families.activation import grad_behind
-
-    return grad_behind(view)
 
 
 def _input_gradient(slide: Window, delta: Array) -> Iterator[Item]:
@@ -215,6 +207,3 @@ def _kernel_gradient(slide: Window, delta: Array) -> Iterator[Item]:
         (p.start, o.start, axis.stride) for (p, o), axis in zip(pairs, slide.axes, strict=True)
     ]
     yield from kernel_gradient(view, "kernel", at, x, d, starts)
-
-
-__all__ = ["tell_backward", "tell_forward", "worked"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from opgraph.record import Array
 from opgraph.story.checks import epsilon, largest_partial, worked
-from opgraph.story.formula import Expr, Num, Over, Product, Sym, times
+from opgraph.story.formula import Expr, Num, Over, Product, Sum, Sym, times
 from opgraph.story.model import Item, Table, Worked, say
 from opgraph.story.terms import LARGEST, Told, numbers
 from opgraph.story.view import Index, NodeView, named
@@ -128,7 +128,7 @@ def summed(
     expression = told.numbers
     if penalty is not None:
         yield say("backward.regularized", weight=weight)
-        expression = type_sum(expression, penalty)
+        expression = with_term(expression, penalty)
     if view.is_shared:
         yield say("backward.shared", owner=view.owner)
     grad = view.trained(weight)
@@ -145,10 +145,8 @@ def summed(
     )
 
 
-def type_sum(expression: Expr, extra: Expr) -> Expr:
+def with_term(expression: Expr, extra: Expr) -> Expr:
     """One more term at the end of a sum."""
-    from opgraph.story.formula import Sum
-
     terms = expression.terms if isinstance(expression, Sum) else (expression,)
     return Sum((*terms, extra))
 
@@ -168,6 +166,4 @@ def regularized(view: NodeView, weight: str, at: Index) -> Expr | None:
         terms.append(Product((Num(rates["l1"]), Num(float(np.sign(value))))))
     if not terms:
         return None
-    from opgraph.story.formula import Sum
-
     return terms[0] if len(terms) == 1 else Sum(tuple(terms))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from opgraph.record import Array
 from opgraph.story.checks import epsilon, norm, worked
 from opgraph.story.formula import Call, Expr, Fraction, Minus, Num, Product, Sum, Sym
@@ -106,8 +108,6 @@ def _slope(kind: str, slot: int, values: list[float], grad: Num) -> Expr:
 
 def _stretched_branch(view: NodeView, slot: int) -> Iterator[Item]:
     """A branch that was stretched gets the sum over all places that it was stretched to."""
-    import numpy as np
-
     assert view.grad is not None
     at = view.input_at(slot)
     array = view.read(slot)
@@ -152,7 +152,7 @@ def tell_concatenate(view: NodeView) -> Iterator[Item]:
 
 def _origin(view: NodeView) -> tuple[int, Index]:
     axis = view.op.axis % view.output.ndim
-    left = view.here[axis]
+    left, slot = view.here[axis], 0
     for slot in range(len(view.reads)):
         size = view.read(slot).shape[axis]
         if left < size:

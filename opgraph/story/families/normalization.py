@@ -19,7 +19,6 @@ from opgraph.story.formula import (
     add,
     evaluate,
     root,
-    square,
     times,
 )
 from opgraph.story.kinds import backward, forward
@@ -27,6 +26,12 @@ from opgraph.story.model import Item, Worked, say
 from opgraph.story.view import Index, NodeView, named, wide
 
 SPREAD = Fraction(add(Sym("x"), Minus(Sym("mean"))), root(add(Sym("variance"), Sym("epsilon"))))
+
+THREE = (
+    Sym("grad"),
+    Minus(Sym("mean_grad")),
+    Minus(times(Sym("normalised"), Sym("mean_grad_normalised"))),
+)
 
 
 def _channel(view: NodeView) -> int:
@@ -190,28 +195,18 @@ def _three_terms(view: NodeView, mean: Array, variance: Array) -> Iterator[Item]
     factor = 1.0 if gamma is None else gamma
     average, along = float(grads.mean()), float((grads * normal).mean())
     yield say("backward.bn")
-    name = view.name
-    yield worked(
-        f"{name}.mean_grad",
-        Fraction(Sym("Σ grad"), Sym("count")),
-        Fraction(Num(float(grads.sum())), Num(grads.size)),
-    )
-    yield worked(
-        f"{name}.mean_grad_normalised",
-        Fraction(Sym("Σ grad × normalised"), Sym("count")),
-        Fraction(Num(float((grads * normal).sum())), Num(grads.size)),
-    )
+    for name, symbol, values in (
+        ("mean_grad", "Σ grad", grads),
+        ("mean_grad_normalised", "Σ grad × normalised", grads * normal),
+    ):
+        numbers = Fraction(Num(float(values.sum())), Num(values.size))
+        yield worked(f"{view.name}.{name}", Fraction(Sym(symbol), Sym("count")), numbers)
     yield say("backward.bn_terms", own=own, average=average, along=each * along)
     inner = (Num(own), Minus(Num(average)), Minus(times(Num(each), Num(along))))
-    symbols = (
-        Sym("grad"),
-        Minus(Sym("mean_grad")),
-        Minus(times(Sym("normalised"), Sym("mean_grad_normalised"))),
-    )
     size = abs(own) + float(np.sqrt((grads**2).mean())) * (1 + abs(each))
     yield worked(
         named(str(view.reads[0]), "output.grad", at),
-        times(Fraction(Sym("gamma"), root(add(Sym("variance"), Sym("epsilon")))), Sum(symbols)),
+        times(Fraction(Sym("gamma"), root(add(Sym("variance"), Sym("epsilon")))), Sum(THREE)),
         times(Fraction(Num(factor), root(add(Num(v), Num(float(view.op.epsilon))))), Sum(inner)),
         recorded=view.recorded_input_grad(0, at),
         independent=view.pulled_input(0, at),
@@ -335,6 +330,3 @@ def _layer_terms(view: NodeView) -> Iterator[Item]:
         scale=size / float(np.sqrt(v + eps)) * (1 + float(row.mean()) ** 2 / (v + eps)),
         unit=max(epsilon(view.grad), view.unit),
     )
-
-
-__all__ = ["square"]

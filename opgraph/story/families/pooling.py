@@ -8,10 +8,10 @@ import numpy as np
 
 from opgraph.record import Array
 from opgraph.story.checks import epsilon, worked
-from opgraph.story.formula import Call, Expr, Fraction, Num, Over, Sum, Sym
+from opgraph.story.formula import Call, Expr, Fraction, Num, Over, Sum, Sym, times
 from opgraph.story.kinds import backward, forward
-from opgraph.story.model import Item, Picture, Table, say
-from opgraph.story.sliding import make_axes, reads, seen
+from opgraph.story.model import Item, Picture, say
+from opgraph.story.sliding import Axis, make_axes, reads, seen
 from opgraph.story.terms import numbers
 from opgraph.story.view import Index, NodeView, named
 
@@ -39,7 +39,7 @@ def _places(view: NodeView, place: Index) -> list[Index]:
     return [found for _, found in reads(_axes(view), place)]
 
 
-def _axes(view: NodeView) -> tuple:
+def _axes(view: NodeView) -> tuple[Axis, ...]:
     op = view.op
     spatial = slice(2, None) if _first(view) else slice(1, -1)
     return make_axes(
@@ -115,8 +115,6 @@ def tell_max_backward(view: NodeView) -> Iterator[Item]:
 
 
 def _product(incoming: float, share: float) -> Expr:
-    from opgraph.story.formula import times
-
     return times(Num(incoming), Num(share))
 
 
@@ -157,7 +155,7 @@ def tell_mean(view: NodeView) -> Iterator[Item]:
 
 def _averaged(view: NodeView, at: Index) -> Array:
     if view.kind in GLOBAL_MEAN or view.kind in GLOBAL_MAX:
-        flat = [int(i) for i in at if True]
+        flat = list(at)
         channel = flat[0] if _first(view) else flat[-1]
         return np.asarray(_map(view, view.read(), channel), np.float64).ravel()
     place, channel = _apart(view, at)
@@ -211,6 +209,3 @@ def tell_global_max(view: NodeView) -> Iterator[Item]:
         independent=view.independent(view.here),
         unit=view.unit,
     )
-
-
-__all__ = ["Table"]
