@@ -10,7 +10,7 @@ from opgraph.story import families
 from opgraph.story.checks import worked
 from opgraph.story.formula import Num
 from opgraph.story.kinds import FORWARD
-from opgraph.story.model import Block, Item, Sentence, say
+from opgraph.story.model import Block, Item, Sentence, Table, say
 from opgraph.story.view import NodeView, StepView, named
 
 _ = families
@@ -74,6 +74,21 @@ def _by_reference(view: NodeView) -> Iterator[Item]:
         scale=_size(view.output[view.step.example]),
         unit=view.unit,
     )
+    yield from _on_the_way(view)
+
+
+def _on_the_way(view: NodeView) -> Iterator[Item]:
+    """What the reference found inside the op, such as gates and scores, which nobody records."""
+    parts = {} if view.computed is None else view.computed.parts
+    rows = tuple(
+        (name, shape_text(part.shape), float(part.min()), float(part.max()), float(part.mean()))
+        for name, part in parts.items()
+        if part.size
+    )
+    if rows:
+        names = ("part", "shape", "smallest", "largest", "mean")
+        columns = tuple(say(f"column.{name}") for name in names)
+        yield Table(say("forward.parts", kind=view.kind), columns, rows)
 
 
 def _depth(view: NodeView) -> int:

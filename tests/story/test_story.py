@@ -187,3 +187,17 @@ def test_what_cannot_be_meant_is_refused(run, options, message):
 def test_a_file_of_another_kind_is_refused(run, tmp_path):
     with pytest.raises(RunError, match="expected a file that ends in"):
         run.explain(2, node="logits").write(tmp_path / "story.pdf")
+
+
+def test_the_command_prints_and_writes(run, tmp_path, capsys):
+    from opgraph.cli import main
+
+    words = ["explain", str(run.path), "--step", "2", "--node", "softmax_output"]
+    assert main(words) == 0
+    assert "Training step 2, with its own numbers" in capsys.readouterr().out
+    assert main([*words, "--lang", "zh", "-o", str(tmp_path / "story.md")]) == 0
+    assert "# 第 2 步训练" in (tmp_path / "story.md").read_text(encoding="utf-8")
+    assert main(["explain", str(run.path), "--node", "softmax"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "error: node: no node is called 'softmax'\n   did you mean 'softmax_output'?\n"
+    )
