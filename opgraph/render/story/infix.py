@@ -6,6 +6,7 @@ numbers can be read and worked out again.
 
 from __future__ import annotations
 
+import re
 from typing import assert_never
 
 from opgraph.story import (
@@ -47,6 +48,15 @@ def parts(expression: Expr, digits: int = 6) -> list[str]:
         else:
             found.append(f" {sign} {body}")
     return found
+
+
+def split(pieces: list[str], room: int) -> list[str]:
+    """The pieces, those that are too long broken before the signs inside them."""
+    return [
+        part
+        for piece in pieces
+        for part in (re.split(r"(?= [+−] )", piece) if len(piece) > room else [piece])
+    ]
 
 
 def _signed(term: Expr, digits: int) -> tuple[str, str]:

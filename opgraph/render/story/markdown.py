@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from opgraph.render.story.infix import infix, parts
+from opgraph.render.story.infix import infix, parts, split
 from opgraph.render.story.text import MARKS, cell_text, summary
 from opgraph.story import (
     Catalogue,
@@ -71,7 +71,7 @@ def _worked(line: Worked, catalogue: Catalogue) -> Iterator[str]:
 
 def _broken(pieces: list[str]) -> Iterator[str]:
     start, row = "  = ", ""
-    for piece in pieces:
+    for piece in split(pieces, BREAK):
         if row and len(row) + len(piece) > BREAK:
             yield start + row
             start, row = "    ", piece.lstrip()

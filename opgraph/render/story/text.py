@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 
-from opgraph.render.story.infix import parts
+from opgraph.render.story.infix import parts, split
 from opgraph.story import (
     Block,
     Catalogue,
@@ -112,7 +112,7 @@ def _equation(expression: Expr, digits: int, width: int) -> Iterator[str]:
     room = width - len(DEEP) - 4
     row = ""
     start = f"{DEEP}  = "
-    for piece in parts(expression, digits):
+    for piece in split(parts(expression, digits), room):
         if row and cell_len(row + piece) > room:
             yield start + row
             start, row = f"{DEEP}    ", piece.lstrip()
