@@ -110,8 +110,8 @@ def gru_cell(given: Given) -> Cell:
     """Z and r from x W + h U + b; h~ = f(x W_h + r (h U_h)); h = z h + (1 - z) h~.
 
     Cho et al. 2014, with Keras's order of columns: update z, reset r, content. `reset_after` (the
-    default, as in cuDNN) lets r act on the product and gives it a bias of its own; without it r acts
-    on h before the product.
+    default, as in cuDNN) lets r act on the product and gives it a bias of its own; without it r
+    acts on h before the product.
     """
     op = cast("Any", given.op)
     w = _weights(given, "gru_cell", 3 * op.units)

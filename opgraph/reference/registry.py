@@ -23,6 +23,7 @@ Reference = Callable[[Given], Computed]
 FAMILIES = (
     "activation",
     "adaptive",
+    "attention",
     "convolution",
     "dense",
     "merge",
@@ -35,6 +36,7 @@ FAMILIES = (
     "shaping",
     "source",
     "transposed",
+    "wrapper",
 )
 _REFERENCES: dict[str, Reference] = {}
 

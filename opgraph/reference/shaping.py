@@ -28,7 +28,7 @@ def reshape(given: Given) -> Computed:
 
 @reference("Flatten")
 def flatten(given: Given) -> Computed:
-    """All numbers of an example in one row, always with the channels last (keras.layers.Flatten)."""
+    """All numbers of an example in one row, with the channels last (keras.layers.Flatten)."""
     first = cast("Any", given.op).data_format == "channels_first" and given.x.ndim > 1
     x = np.moveaxis(given.x, 1, -1) if first else given.x
 

@@ -53,6 +53,8 @@ def _givens(kind):
         if case.refuses or is_refused(op):
             continue
         draws = kind in DRAWS_INSIDE and op.dropout > 0
+        inner = getattr(op, "inner", None)
+        draws = draws or (inner is not None and inner.kind == "BatchNormalization")
         yield _numbers_for(op, case.inputs, seed=number, training=not draws)
         if kind == "BatchNormalization":
             yield _numbers_for(op, case.inputs, seed=number, training=False)
