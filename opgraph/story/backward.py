@@ -102,6 +102,10 @@ def _inputs_by_reference(view: NodeView) -> Iterator[Item]:
 
 
 def _weights_by_reference(view: NodeView) -> Iterator[Item]:
+    # A gradient that is 0 but for rounding, as at the bias of attention's keys, is as exact as the
+    # other gradients of the node.
+    known = [grad for grad in map(view.trained, view.weights) if grad is not None and grad.size]
+    size = max((float(np.abs(grad.astype(np.float64)).max()) for grad in known), default=0.0)
     for name in view.weights:
         grad = view.trained(name)
         if grad is None:
@@ -117,7 +121,7 @@ def _weights_by_reference(view: NodeView) -> Iterator[Item]:
             recorded=float(grad[at]),
             independent=value,
             terms=_depth(view) * view.step.batch,
-            scale=float(np.abs(grad.astype(np.float64)).max()),
+            scale=size,
             unit=max(epsilon(grad), view.unit),
         )
 
