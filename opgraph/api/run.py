@@ -13,6 +13,7 @@ from opgraph.api.extras import needed_for
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from opgraph.api.explaining import Explanation
     from opgraph.api.exporting import Exported
     from opgraph.api.graph import Graph
     from opgraph.record import Record, SiteKind, StepTensors
@@ -161,6 +162,43 @@ class Run:
         if unverified not in self._replays:
             self._replays[unverified] = make_replay(self, self._data, unverified, notify)
         return self._replays[unverified]
+
+    def explain(
+        self,
+        step: int | None = None,
+        *,
+        node: str | None = None,
+        index: str | None = None,
+        example: int | None = None,
+        phase: str | None = None,
+        lang: str = "en",
+        unverified: bool = False,
+        notify: Callable[[str], object] | None = None,
+    ) -> Explanation:
+        """How a step came to its numbers, told with those numbers and checked independently.
+
+        Args:
+            step: its number, from 1; the last one recorded when left out.
+            node: tell of this node alone.
+            index: the element that is worked out, such as `"3,4,7"`, of the node's output or of a
+                weight of that many axes; the one with the largest gradient when left out.
+            example: which example of the batch is followed, from 0; the one with the largest loss
+                when left out.
+            phase: `initial`, `forward`, `loss`, `backward`, `update` or `moving`; all when left
+                out.
+            lang: `en` or `zh`.
+            unverified: go on even if the step comes out other than recorded.
+            notify: told what the user should know, one line each.
+
+        Raises:
+            RunError: something that is asked for does not exist, or the step cannot be had again.
+        """
+        from opgraph.api.explaining import explain
+
+        return explain(
+            self, step, node=node, index=index, example=example, phase=phase, lang=lang,
+            unverified=unverified, notify=notify,
+        )  # fmt: skip
 
     def autopsy(
         self,

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 # What stands for a character that the console cannot print; anything else becomes "?".
 PLAIN = {"│": "|", "─": "-", "→": "->", "×": "x", "−": "-", "…": "...", "✓": "ok", "≥": ">=",
-         "·": ".", "≈": "~", "└": "`", "├": "|", "•": "*"}  # fmt: skip
+         "·": ".", "≈": "~", "└": "`", "├": "|", "•": "*",
+         "√": "sqrt", "Σ": "sum ", "‖": "|", "✗": "X", "±": "+-", "“": '"', "”": '"'}  # fmt: skip
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

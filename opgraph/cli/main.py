@@ -24,6 +24,7 @@ COMMANDS = {
     "runs": "List recorded trainings, and remove those no longer needed.",
     "curves": "Draw quantities of a recorded training over its steps.",
     "inspect": "Show the exact tensors of any step of a recorded training.",
+    "explain": "Explain how one training step came to its numbers.",
     "export": "Write a recorded training for other tools.",
     "evaluate": "Test a recorded training on held-out data.",
     "predict": "Classify images with a recorded training.",

@@ -1,0 +1,10 @@
+"""The story of a step as terminal text, as Markdown, and as a page.
+
+Owns how sentences, formulas and checks are laid out; computes nothing.
+"""
+
+from opgraph.render.story.markdown import to_markdown
+from opgraph.render.story.plain import story_data
+from opgraph.render.story.text import to_text
+
+__all__ = ["story_data", "to_markdown", "to_text"]

@@ -1,0 +1,68 @@
+"""The story of a training step: what each number was computed from, checked independently.
+
+Knows the tensors of a step, the graph and plain facts of the run; must not know TensorFlow or any
+page or terminal, and prints nothing.
+"""
+
+from opgraph.story.catalogue import LANGUAGES, Catalogue, read_catalogue
+from opgraph.story.formula import (
+    Call,
+    Expr,
+    Fraction,
+    Minus,
+    Num,
+    Over,
+    Power,
+    Product,
+    Sum,
+    Sym,
+    evaluate,
+)
+from opgraph.story.model import (
+    PHASES,
+    Block,
+    Check,
+    Item,
+    Phase,
+    Picture,
+    Sentence,
+    Story,
+    Table,
+    Worked,
+    say,
+)
+from opgraph.story.numerals import numeral
+from opgraph.story.tell import check_choice, tell_story
+from opgraph.story.view import RunFacts
+
+__all__ = [
+    "LANGUAGES",
+    "PHASES",
+    "Block",
+    "Call",
+    "Catalogue",
+    "Check",
+    "Expr",
+    "Fraction",
+    "Item",
+    "Minus",
+    "Num",
+    "Over",
+    "Phase",
+    "Picture",
+    "Power",
+    "Product",
+    "RunFacts",
+    "Sentence",
+    "Story",
+    "Sum",
+    "Sym",
+    "Table",
+    "Worked",
+    "check_choice",
+    "evaluate",
+    "numeral",
+    "read_catalogue",
+    "say",
+    "tell_story",
+]
