@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
-from os.path import commonprefix
 
 from opgraph.errors import GraphError, suggest
 from opgraph.graph.model import OpGraph
@@ -53,7 +52,10 @@ class _Shown:
 
 
 def choose_folds(
-    graph: OpGraph, how: str | int = "auto", opened: Iterable[str] = (), seen: Set[str] = frozenset()
+    graph: OpGraph,
+    how: str | int = "auto",
+    opened: Iterable[str] = (),
+    seen: Set[str] = frozenset(),
 ) -> tuple[Fold, ...]:
     """The regions to fold, in the order of the flow.
 
@@ -149,12 +151,10 @@ def _with_examples(shown: Sequence[_Shown], budget: int) -> list[_Shown]:
     """The first of each kind of block opened, while there is room."""
     found: list[_Shown] = []
     forms: set[int] = set()
-    sizes: set[int] = set()
     room = budget - len(shown)
     for item in shown:
-        size = len((item.region.parts or (item.region,))[0].nodes)
         full = _full(item)
-        is_new = item.region.form not in forms and (item.region.form, size) not in sizes
+        is_new = item.region.form not in forms
         forms.add(item.region.form)
         if item.is_fold and is_new and len(full) - 1 <= room:
             room -= len(full) - 1
@@ -215,7 +215,7 @@ def _named(shown: Sequence[_Shown]) -> tuple[Fold, ...]:
             name = f"{item.region.nodes[0]} … {item.region.nodes[-1]}"
         taken.add(name)
         parts = item.region.parts if item.region.kind == "repeat" else (item.region,)
-        folds.append(Fold(name, tuple(part.nodes for part in parts), item.like))
+        folds.append(Fold(name, tuple(tuple(part.nodes) for part in parts), item.like))
     return tuple(folds)
 
 
@@ -225,7 +225,11 @@ def region_name(nodes: Sequence[str]) -> str:
     >>> region_name(["block_1_conv", "block_1_bn"]), region_name(["conv", "bn"])
     ('block_1', 'conv … bn')
     """
-    prefix = commonprefix(list(nodes))
+    first, last = min(nodes), max(nodes)
+    same = next(
+        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)
+    )
+    prefix = first[:same]
     cut = max((prefix.rfind(char) for char in SEPARATORS), default=-1)
     short = prefix[:cut].rstrip(SEPARATORS) if cut > 0 else ""
     return short or (f"{nodes[0]} … {nodes[-1]}" if len(nodes) > 1 else nodes[0])

@@ -8,7 +8,7 @@ aside and count as further ways in. Owns the tree of regions; what is folded is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from opgraph.graph.forms import Forms
@@ -58,7 +58,7 @@ class _Finder:
         found = self._sequence(range(len(self.order)), _Scope())
         parts = self._gathered(found or [self._leaf(node) for node in range(len(self.order))])
         while len(parts) > WIDE:
-            parts = _stretches(parts, {self.order[end] for end in self.ends})
+            parts = _stretches(parts, frozenset(self.order[end] for end in self.ends))
         return _region(parts, "chain")
 
     def _leaf(self, node: int) -> Region:
@@ -127,7 +127,7 @@ class _Finder:
         hubs_now = scope.hubs.union(hubs)
         return self._sequence(nodes, replace(scope, hubs=hubs_now, depth=scope.depth + 1))
 
-    def _branches(self, nodes: list[int], hubs: Set[int]) -> list[list[int]]:
+    def _branches(self, nodes: list[int], hubs: frozenset[int]) -> list[list[int]]:
         """Connected parts, in the order of their first nodes."""
         parent = {node: node for node in nodes}
 
@@ -167,7 +167,7 @@ class _Finder:
         ]
 
     def _gathered(self, found: list[Region]) -> list[Region]:
-        ends = {self.order[end] for end in self.ends}
+        ends = frozenset(self.order[end] for end in self.ends)
         return gathered(found, self.graph, self.forms, ends)
 
     def _wrapped(self, parts: Iterable[Region], kind: str) -> Region:
@@ -180,7 +180,7 @@ def _region(parts: Iterable[Region], kind: str) -> Region:
     return Region(tuple(name for part in parts for name in part.nodes), parts, kind)
 
 
-def _stretches(parts: list[Region], ends: Set[str]) -> list[Region]:
+def _stretches(parts: list[Region], ends: frozenset[str]) -> list[Region]:
     """Neighbours put together, so that few are left; inputs and outputs stay by themselves."""
     size = -(-len(parts) // WIDE) + 1
     found: list[Region] = []

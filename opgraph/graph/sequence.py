@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -25,7 +25,7 @@ class Region:
         form: equal for regions with equal ops, attributes and wiring.
     """
 
-    nodes: tuple[str, ...]
+    nodes: Sequence[str]
     parts: tuple[Region, ...] = ()
     kind: str = "node"
     form: int = -1
@@ -37,7 +37,7 @@ def leaf(name: str, form: int) -> Region:
 
 
 def gathered(
-    found: Sequence[Region], graph: OpGraph, forms: Forms, ends: Set[str]
+    found: Sequence[Region], graph: OpGraph, forms: Forms, ends: frozenset[str]
 ) -> list[Region]:
     """The sequence with blocks that repeat in one region, and the rest in blocks.
 
@@ -72,7 +72,7 @@ def _joined(parts: Sequence[Region], forms: Forms) -> Region:
 
 
 def _repeat(
-    found: Sequence[Region], place: int, later: Sequence[int], graph: OpGraph, ends: Set[str]
+    found: Sequence[Region], place: int, later: Sequence[int], graph: OpGraph, ends: frozenset[str]
 ) -> tuple[int, int, int]:
     """Where the repeats that begin here start, how long a block is and how many there are."""
     best = (place, 0, 0)
@@ -91,7 +91,7 @@ def _repeat(
     return best
 
 
-def _alike(found: Sequence[Region], place: int, size: int, ends: Set[str]) -> bool:
+def _alike(found: Sequence[Region], place: int, size: int, ends: frozenset[str]) -> bool:
     same = found[place].form == found[place - size].form
     return same and not ends.intersection(found[place].nodes)
 
@@ -120,7 +120,7 @@ def begins(region: Region, graph: OpGraph) -> bool:
 
 
 def _blocks(
-    rest: Sequence[Region], graph: OpGraph, forms: Forms, ends: Set[str]
+    rest: Sequence[Region], graph: OpGraph, forms: Forms, ends: frozenset[str]
 ) -> Iterator[Region]:
     run: list[Region] = []
     for region in rest:

@@ -71,13 +71,13 @@ def test_the_legend_counts_them_and_each_links_to_the_other_end(
     network: Network, generate: ModuleType
 ) -> None:
     analysis = network(generate.hub(320))
-    scene = draw_scene(analysis)
+    scene = draw_scene(analysis, fold="none")
     graph = next(i for i in scene.children if isinstance(i, Group) and i.kind == "graph")
     stubs = [i for i in graph.children if isinstance(i, Group) and i.kind == "stub"]
     idents = {i.ident for i in graph.children if isinstance(i, Group)}
     assert stubs
     assert {stub.href for stub in stubs} <= idents
-    assert f"{len(stubs) - 1:,} long lines drawn as tags" in draw_svg(analysis)
+    assert f"{len(stubs) - 1:,} long lines drawn as tags" in draw_svg(analysis, fold="none")
 
 
 @pytest.mark.parametrize("kind", ["resnet_like", "hub", "dense"])
