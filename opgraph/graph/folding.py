@@ -199,20 +199,33 @@ def _opened(shown: Sequence[_Shown], pattern: str, graph: OpGraph) -> list[_Show
 
 
 def _name_of(item: _Shown) -> str:
+    return region_name(_unit(item))
+
+
+def _unit(item: _Shown) -> Sequence[str]:
+    """The nodes that a fold is called after: those of its first block."""
     region = item.region
-    return region_name(region.parts[0].nodes if region.kind == "repeat" else region.nodes)
+    return region.parts[0].nodes if region.kind == "repeat" else region.nodes
 
 
 def _named(shown: Sequence[_Shown]) -> tuple[Fold, ...]:
-    """Folds under names that differ: what their nodes' names begin with, else first and last."""
+    """Folds under names that differ: what their nodes' names begin with, else first and last.
+
+    A name that also fits nodes beside a fold is not for that fold alone.
+    """
+    beside = dict[str, set[int]]()
+    for index, item in enumerate(shown):
+        for name in _unit(item) if item.is_fold else item.region.nodes:
+            for cut in (at for at, char in enumerate(name) if char in SEPARATORS):
+                beside.setdefault(name[:cut], set()).add(index)
     taken = {item.region.nodes[0] for item in shown if not item.is_fold}
     folds: list[Fold] = []
     for item in shown:
         if not item.is_fold:
             continue
-        name = _name_of(item)
-        if name in taken:
-            name = f"{item.region.nodes[0]} … {item.region.nodes[-1]}"
+        name, unit = _name_of(item), _unit(item)
+        if name in taken or len(beside.get(name, ())) > 1:
+            name = f"{unit[0]} … {unit[-1]}"
         taken.add(name)
         parts = item.region.parts if item.region.kind == "repeat" else (item.region,)
         folds.append(Fold(name, tuple(tuple(part.nodes) for part in parts), item.like))

@@ -45,7 +45,9 @@ def fold_card(facts: FoldFacts, show: Show) -> Card:
     if show.shapes:
         rows.append(Row((Run(doors_text(facts), "given"),)))
     if show.params:
-        rows.append(Row((Run(params_total(facts), "params"),), (Run(flops_total(facts), "parts"),)))
+        none = facts.totals.params.value == facts.totals.params.unknown == 0
+        params = () if none else (Run(params_total(facts), "params"),)
+        rows.append(Row(params, (Run(flops_total(facts), "parts"),)))
     if show.attrs:
         rows.append(Row((_ops_run(facts),)))
     widest = LEFT + RIGHT + max(row.width for row in rows)

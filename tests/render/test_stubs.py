@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path as File
 from types import ModuleType
 
 import pytest
@@ -16,17 +14,6 @@ from opgraph.render.scene import Group
 from opgraph.render.stubs import LONG, with_tags
 
 Network = Callable[[str], Analysis]
-
-
-@pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    file = File(__file__).parents[2] / "benchmarks" / "generate.py"
-    spec = importlib.util.spec_from_file_location("generate", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def chain(count: int, *extra: Wire) -> Sketch:
