@@ -5,11 +5,14 @@ Knows graphs and ops; must not print, draw, or know TensorFlow.
 
 from opgraph.analysis.analyze import analyze
 from opgraph.analysis.complete import complete
-from opgraph.analysis.data import as_data
+from opgraph.analysis.data import as_data, folds_as_data
+from opgraph.analysis.fold import Folded, FoldFacts, fold
 from opgraph.analysis.result import Analysis, NodeFacts, ReceptiveField, Sum, Totals
 
 __all__ = [
     "Analysis",
+    "FoldFacts",
+    "Folded",
     "NodeFacts",
     "ReceptiveField",
     "Sum",
@@ -17,4 +20,6 @@ __all__ = [
     "analyze",
     "as_data",
     "complete",
+    "fold",
+    "folds_as_data",
 ]

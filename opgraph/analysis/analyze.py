@@ -37,7 +37,7 @@ def _analyze(completed: OpGraph) -> Analysis:
     return Analysis(
         graph=completed,
         facts=facts,
-        totals=_totals(facts.values()),
+        totals=totals_of(facts.values()),
         depth=max((fact.depth for fact in facts.values()), default=0),
         critical_path=_critical_path(completed, facts),
         errors=tuple(fact.error for fact in facts.values() if fact.error),
@@ -65,7 +65,8 @@ def _node_facts(
     )
 
 
-def _totals(facts: Iterable[NodeFacts]) -> Totals:
+def totals_of(facts: Iterable[NodeFacts]) -> Totals:
+    """Sums over some nodes; each says how many it leaves out."""
     facts = list(facts)
     return Totals(
         trainable=_sum(None if fact.params is None else fact.params[0] for fact in facts),

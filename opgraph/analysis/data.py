@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from opgraph.analysis.fold import Folded
 from opgraph.analysis.result import Analysis, NodeFacts, ReceptiveField, Sum
 from opgraph.graph import Node
 from opgraph.ops import Op, Shape
@@ -27,6 +28,24 @@ def as_data(analysis: Analysis) -> dict[str, Any]:
         "critical_path": list(analysis.critical_path),
         "errors": [error.as_dict() for error in analysis.errors],
     }
+
+
+def folds_as_data(folded: Folded) -> list[dict[str, Any]]:
+    """What each fold stands for, as JSON-able data."""
+    return [
+        {
+            "name": name,
+            "blocks": [list(unit) for unit in facts.fold.units],
+            "like": facts.fold.like,
+            "same_weights": facts.shares,
+            "ops": dict(facts.ops),
+            "inputs": {str(end): _shape(shape) for end, shape in facts.entries.items()},
+            "outputs": {str(end): _shape(shape) for end, shape in facts.exits.items()},
+            "params": _sum(facts.totals.params),
+            "flops": _sum(facts.totals.flops),
+        }
+        for name, facts in folded.folds.items()
+    ]
 
 
 def _node(analysis: Analysis, fact: NodeFacts) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opgraph.cli.console import print_error
-from opgraph.cli.options import analyzed, graph_options
+from opgraph.cli.options import analyzed, fold_options, graph_options
 
 if TYPE_CHECKING:
     from opgraph.ops import Shape
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--engine", type=click.Choice(["builtin", "dot"]), default="builtin",
               help="Who lays the graph out; dot is Graphviz's.")  # fmt: skip
 @click.option("--title", default=None, help="A heading above the picture.")
+@fold_options("auto")
 @click.option("--legend/--no-legend", default=True, help="Explain colours and marks.")
 def command(
     file: str,
@@ -35,6 +36,8 @@ def command(
     direction: Direction,
     engine: EngineName,
     title: str | None,
+    fold: str,
+    opened: tuple[str, ...],
     legend: bool,
 ) -> int:
     """Draw a graph as SVG, each node with its op, output shape and parameters.
@@ -47,7 +50,7 @@ def command(
 
     analysis = analyzed(file, settings, input_shape, classes)
     svg = draw_svg(analysis, theme=theme, direction=direction, engine=engine, title=title,
-                   legend=legend)  # fmt: skip
+                   legend=legend, fold=fold, opened=opened)  # fmt: skip
     target = output or f"{Path(file).stem if file != '-' else 'graph'}.svg"
     if target == "-":
         click.echo(svg, nl=False)

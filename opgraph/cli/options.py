@@ -88,6 +88,18 @@ def graph_options(command: Command) -> Command:
     return command
 
 
+def fold_options(default: str) -> Callable[[Command], Command]:
+    """The options `--fold` and `--open`."""
+    options = [
+        click.option("--fold", default=default, metavar="auto|none|N|GLOB", show_default=True,
+                     help="Draw regions as one box each: of a large graph, none, down to about N"
+                     " boxes, or those called so."),
+        click.option("--open", "opened", multiple=True, metavar="GLOB",
+                     help="Open folds called so, or those that hold nodes called so."),
+    ]  # fmt: skip
+    return lambda command: options[0](options[1](command))
+
+
 def json_option(command: Command) -> Command:
     """The flag `--json`."""
     option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -19,6 +19,7 @@ LEFT, RIGHT, BETWEEN, RUN_GAP = 12.0, 10.0, 14.0, 4.0
 FIRST_BASE, ROW, FOOT = 16.0, 15.0, 8.0
 LEAST_WIDTH, MOST_WIDTH = 148.0, 264.0
 RADIUS, BAR = 6.0, 4.0
+INSET = 3.0
 MOST_PARTS = 4
 REASON_LINES = 5
 
@@ -64,6 +65,7 @@ class Card:
     Attributes:
         rows: from top to bottom.
         compact: one row that stands for all of them where it fits.
+        doubled: whether the border is, since the box stands for several nodes.
         category: what colours it: an op's category, `error` or `ghost`.
         width: the width it wants.
         reason: an error, set in lines below the rows.
@@ -74,6 +76,7 @@ class Card:
     width: float
     reason: str | None = None
     compact: Row | None = None
+    doubled: bool = False
 
     def rows_at(self, width: float) -> tuple[Row, ...]:
         """The rows to be set at a width."""
@@ -241,7 +244,10 @@ def set_card(card: Card, width: float, height: float) -> tuple[Item, ...]:
     """The things to draw, with the origin in the upper left corner of the box."""
     box = Rect(0.0, 0.0, width, height, f"box c-{card.category}", RADIUS)
     items: list[Item] = [box]
-    if card.category not in ("ghost", "opaque"):
+    if card.doubled:
+        size = width - 2 * INSET, height - 2 * INSET
+        items.append(Rect(INSET, INSET, *size, f"box c-{card.category}", RADIUS - INSET))
+    elif card.category not in ("ghost", "opaque"):
         items.append(Shape(bar_data(height), f"b-{card.category}"))
     rows = card.rows_at(width)
     for index, row in enumerate(rows):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from opgraph.analysis import Analysis
+from opgraph.analysis import fold as fold_regions
 from opgraph.errors import MissingDependencyError
 from opgraph.render.card import Show
 from opgraph.render.dot import arrange_by_dot
@@ -36,6 +38,8 @@ def draw_scene(
     foot: bool = True,
     wrap: bool = True,
     mark: str | None = None,
+    fold: str | int = "auto",
+    opened: Iterable[str] = (),
 ) -> Scene:
     """The picture of a graph as a tree of boxes, texts and lines; see `draw_svg`."""
 
@@ -46,7 +50,8 @@ def draw_scene(
 
     show = Show(show_shapes, show_params, show_attrs)
     options = Options(show, edge_shapes if show_shapes else "none", title, legend, foot, mark)
-    return Picture(analysis, options, place, direction == "LR").scene()
+    folded = fold_regions(analysis, fold, opened, () if mark is None else (mark,))
+    return Picture(folded, options, place, direction == "LR").scene()
 
 
 def draw_svg(
@@ -64,6 +69,8 @@ def draw_svg(
     foot: bool = True,
     wrap: bool = True,
     mark: str | None = None,
+    fold: str | int = "auto",
+    opened: Iterable[str] = (),
 ) -> str:
     """The picture of a graph as a self-contained SVG; the same bytes every time.
 
@@ -83,9 +90,13 @@ def draw_svg(
         foot: whether the totals stand below.
         wrap: whether a long chain is cut into columns.
         mark: name of a node to draw a frame around.
+        fold: `auto` folds regions of a large graph until it fits on a page, `none` draws all nodes,
+            a number says about how many boxes there may be, a glob folds the regions called so.
+        opened: globs over folds and nodes that are to be open.
 
     Raises:
         MissingDependencyError: `engine="dot"` and no Graphviz at hand.
+        GraphError: no region, fold or node is called as `fold` and `opened` say.
     """
     scene = draw_scene(
         analysis,
@@ -100,6 +111,8 @@ def draw_svg(
         foot=foot,
         wrap=wrap,
         mark=mark,
+        fold=fold,
+        opened=opened,
     )
     return write_svg(scene, THEMES[theme])
 

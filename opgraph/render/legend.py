@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from opgraph.analysis import Analysis
+from opgraph.analysis import Folded
 from opgraph.render.attributes import defining_attrs
 from opgraph.render.card import Card, measure
 from opgraph.render.scene import Item, Rect, Text
@@ -49,11 +49,11 @@ class Entry(NamedTuple):
 
 
 def legend_rows(
-    analysis: Analysis, cards: Sequence[Card], width: float, stubs: int
+    folded: Folded, cards: Sequence[Card], width: float, stubs: int
 ) -> list[tuple[Item, ...]]:
     """Entries set in rows; each row has its origin at the left end of its base line."""
     rows: list[list[Item]] = []
-    for entries in (list(_categories(cards)), list(_type_entries(analysis, stubs))):
+    for entries in (list(_categories(cards)), list(_type_entries(folded, stubs))):
         rows += _set_rows(entries, width)
     return [tuple(row) for row in rows]
 
@@ -68,15 +68,21 @@ def _categories(cards: Sequence[Card]) -> Iterator[Entry]:
         yield Entry(categories[0], ", ".join(WORDS[c] for c in categories), "foot")
 
 
-def _type_entries(analysis: Analysis, stubs: int) -> Iterator[Entry]:
-    used = {attr.provenance for node in analysis.graph for attr in defining_attrs(node)}
-    used |= {n.provenance("shape") for n in analysis.graph if n.kind.category == "input"}
+def _type_entries(folded: Folded, stubs: int) -> Iterator[Entry]:
+    graph = folded.view.graph
+    used = {attr.provenance for node in graph for attr in defining_attrs(node)}
+    used |= {n.provenance("shape") for n in graph if n.kind.category == "input"}
     if used - {"given"}:
         for kind, words in PROVENANCE.items():
             if kind in used:
                 yield Entry(None, words, kind)
     if stubs:
         yield Entry(None, f"{stubs:,} long lines drawn as tags", "foot")
+    if folded.folds:
+        hidden = sum(len(facts.fold.nodes) for facts in folded.folds.values())
+        boxes = "1 box" if len(folded.folds) == 1 else f"{len(folded.folds):,} boxes"
+        words = f"{hidden:,} of {len(folded.whole.graph):,} nodes folded into {boxes}"
+        yield Entry("fold", words, "foot")
 
 
 def _set_rows(entries: list[Entry], width: float) -> list[list[Item]]:
@@ -93,7 +99,10 @@ def _set_rows(entries: list[Entry], width: float) -> list[list[Item]]:
 
 def _set_entry(entry: Entry, x: float) -> Iterator[Item]:
     if entry.chip:
-        if entry.chip in ("ghost", "opaque"):
+        if entry.chip == "fold":
+            yield Rect(x, -CHIP, CHIP, CHIP, "box c-fold", 2.0)
+            yield Rect(x + 2.0, 2.0 - CHIP, CHIP - 4.0, CHIP - 4.0, "box c-fold", 1.0)
+        elif entry.chip in ("ghost", "opaque"):
             yield Rect(x, -CHIP, CHIP, CHIP, f"box c-{entry.chip}", 2.0)
         else:
             yield Rect(x, -CHIP, CHIP, CHIP, f"b-{entry.chip}", 2.0)

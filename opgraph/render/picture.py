@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from opgraph.analysis import Analysis
+from opgraph.analysis import Analysis, Folded
 from opgraph.graph import Edge
 from opgraph.render.captions import description, footer, tooltip
 from opgraph.render.card import Card, Show, is_quiet, measure, node_card, set_card
 from opgraph.render.cleaning import clean
+from opgraph.render.fold_card import fold_card, fold_tooltip
 from opgraph.render.layout import Box, Layout, Line, Point, Sketch, Wire
 from opgraph.render.legend import legend_rows
 from opgraph.render.metrics import shorten
@@ -56,10 +57,15 @@ class Options:
 class Picture:
     """One picture in the making."""
 
-    analysis: Analysis
+    folded: Folded
     options: Options
     engine: Engine
     sideways: bool = False
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """What is drawn: nodes, and folds that stand for several."""
+        return self.folded.view
 
     @cached_property
     def names(self) -> dict[str, int]:
@@ -80,7 +86,13 @@ class Picture:
     def cards(self) -> list[Card]:
         """The card of each node."""
         show, facts = self.options.show, self.analysis.facts
-        return [node_card(facts[name], show, name in self.ghosts) for name in self.names]
+        folds = self.folded.folds
+        return [
+            fold_card(folds[name], show)
+            if name in folds
+            else node_card(facts[name], show, name in self.ghosts)
+            for name in self.names
+        ]
 
     @cached_property
     def width(self) -> float:
@@ -156,7 +168,7 @@ class Picture:
             *below,
         )
         name = title or clean(self.analysis.graph.name)
-        return Scene(*size, name, description(self.analysis), children)
+        return Scene(*size, name, description(self.folded.whole), children)
 
     def _title(self, title: str, width: float) -> tuple[Item, ...]:
         short = shorten(title, width, 15, True)
@@ -166,13 +178,14 @@ class Picture:
         for (name, index), card in zip(self.names.items(), self.cards, strict=True):
             height = self.heights[index]
             facts = self.analysis[name]
+            inside = self.folded.folds.get(name)
             frame = (_frame(self.width, height),) if name == self.options.mark else ()
             yield Group(
                 (*frame, *set_card(card, self.width, height)),
                 at=layout.corners[index],
                 ident=f"n{index}",
                 kind="node",
-                title=tooltip(facts),
+                title=fold_tooltip(inside) if inside else tooltip(facts),
                 data={"node": name, "op": facts.node.kind.kind},
             )
 
@@ -217,7 +230,7 @@ class Picture:
         items: list[Item] = []
         bottom = top
         if self.options.legend:
-            rows = legend_rows(self.analysis, self.cards, width, cut)
+            rows = legend_rows(self.folded, self.cards, width, cut)
             bottom += LEGEND_LEAD
             for row in rows:
                 items.append(Group(row, Point(MARGIN, bottom)))
@@ -225,7 +238,7 @@ class Picture:
             bottom -= LEGEND_ROW
         if self.options.foot:
             bottom += FOOT_ROOM if self.options.legend else LEGEND_LEAD
-            for line in _foot_lines(footer(self.analysis), width):
+            for line in _foot_lines(footer(self.folded.whole), width):
                 items.append(Text(MARGIN, bottom, line, "foot", measure(line, "foot")))
                 bottom += LEGEND_ROW
             bottom -= LEGEND_ROW

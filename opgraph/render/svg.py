@@ -179,6 +179,7 @@ def _shape_rules(theme: Theme) -> Iterable[tuple[str, str]]:
     yield ".box.c-opaque", f"stroke:{theme.categories['opaque']};stroke-dasharray:4 3"
     yield ".c-error", f"fill:{theme.error_fill};stroke:{theme.error};stroke-width:1.5"
     yield ".b-error", f"fill:{theme.error}"
+    yield ".c-fold", f"fill:{theme.surface};stroke:{theme.edge}"
     yield ".c-ghost", f"fill:{theme.background};stroke-dasharray:3 3"
     yield ".edge.ghost-line", f"stroke:{theme.border}"
     yield ".arrow.ghost-line", f"fill:{theme.border}"

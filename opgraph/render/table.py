@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from opgraph.analysis import Analysis, NodeFacts
+from opgraph.analysis import Analysis, Folded, FoldFacts, NodeFacts
+from opgraph.analysis import fold as fold_regions
 from opgraph.graph import OpGraph, Provenance
 from opgraph.render.attributes import ShownAttr, defining_attrs
 from opgraph.render.captions import size_text, sum_text
 from opgraph.render.cleaning import clean
 from opgraph.render.columns import Column, Printer, TextTable, can_encode, wrap_cells
+from opgraph.render.fold_card import blocks_text, ops_text
 from opgraph.render.wording import count_text, shape_text, si_text, sizes_text, value_text
 
 MARKS: dict[Provenance, str] = {"given": "", "inferred": "~", "default": "*"}
@@ -38,14 +40,19 @@ class FactsTable:
     """The table, for rich to print.
 
     Attributes:
-        analysis: what is shown.
+        folded: what is shown; a fold is one row.
         width: columns of the terminal; None asks the console.
         ascii_only: whether only ASCII may be used; None asks the console.
     """
 
-    analysis: Analysis
+    folded: Folded
     width: int | None = None
     ascii_only: bool | None = None
+
+    @property
+    def analysis(self) -> Analysis:
+        """The facts of the whole graph."""
+        return self.folded.whole
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = min(self.width or options.max_width, options.max_width)
@@ -69,7 +76,7 @@ class FactsTable:
             yield Text(f"{count} {'node does' if count == 1 else 'nodes do'} not fit", "bold red")
 
     def _table(self, printer: Printer, width: int) -> TextTable:
-        labels = [node.label or "" for node in self.analysis.graph]
+        labels = [node.label or "" for node in self.folded.view.graph]
         show_labels = any(labels) and can_encode("".join(labels), printer.encoding)
         table = None
         for named, headers in LAYOUTS:
@@ -82,11 +89,13 @@ class FactsTable:
         return table
 
     def _laid_out(self, named: bool, headers: Sequence[str]) -> TextTable:
+        folds = self.folded.folds
         columns = [Column(h, h in RIGHT, LEAST.get(h, len(h)), YIELDS.get(h, 0)) for h in headers]
         rows = [
-            [cell(facts, header, named) for header in headers]
-            for facts in self.analysis.facts.values()
-        ]
+            [fold_cell(folds[n], header) if n in folds else cell(facts, header, named)
+             for header in headers]
+            for n, facts in self.folded.view.facts.items()
+        ]  # fmt: skip
         return TextTable(columns, rows, [self._total(h) for h in headers], self.ascii_only)
 
     def _total(self, header: str) -> Text:
@@ -99,7 +108,7 @@ class FactsTable:
         return Text(texts.get(header, ""), "bold")
 
     def _key(self) -> Iterator[Text]:
-        nodes = list(self.analysis.graph)
+        nodes = [node for node in self.folded.view.graph if node.name not in self.folded.folds]
         used = {attr.provenance for node in nodes for attr in defining_attrs(node)}
         if any(node.inferred for node in nodes):
             used.add("inferred")
@@ -130,6 +139,20 @@ class FactsTable:
             for index, line in enumerate(wrap_cells(text.split(" "), room, " ")):
                 start = head if not index else " " * cell_len(head)
                 yield Text.assemble((start, "italic" if not index else ""), line)
+
+
+def fold_cell(facts: FoldFacts, header: str) -> Text:
+    """What a column says of a fold."""
+    totals = facts.totals
+    texts = {
+        "node": clean(facts.fold.name),
+        "op": f"{blocks_text(facts)}{len(facts.fold.nodes):,} nodes",
+        "output": ", ".join(map(shape_text, facts.exits.values())),
+        "attributes": ops_text(facts, len(facts.ops)),
+        "params": sum_text(totals.params, count_text(totals.params.value)),
+        "flops": sum_text(totals.flops, si_text(totals.flops.value)),
+    }
+    return Text(texts.get(header, ""), "bold" if header == "node" else "")
 
 
 def cell(facts: NodeFacts, header: str, named: bool) -> Text:
@@ -214,7 +237,17 @@ def listed(names: Sequence[str]) -> str:
 
 
 def facts_table(
-    analysis: Analysis, width: int | None = None, ascii_only: bool | None = None
+    analysis: Analysis,
+    width: int | None = None,
+    ascii_only: bool | None = None,
+    fold: str | int = "none",
+    opened: Iterable[str] = (),
 ) -> FactsTable:
-    """The table of all nodes with a summary before and all inferred values after it."""
-    return FactsTable(analysis, width, ascii_only)
+    """The table of all nodes with a summary before and all inferred values after it.
+
+    With `fold` and `opened`, as in `draw_svg`, a folded region is one row.
+
+    Raises:
+        GraphError: no region, fold or node is called as `fold` and `opened` say.
+    """
+    return FactsTable(fold_regions(analysis, fold, opened), width, ascii_only)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path as File
+from types import ModuleType
 
 import pytest
 
@@ -65,6 +67,18 @@ NETWORKS = {
         b -> b1: Dense(units=3) -> b2: ReLU()
     """,
 }
+
+
+@pytest.fixture(scope="session")
+def generate() -> ModuleType:
+    """The generator of large graphs that the benchmarks use."""
+    file = File(__file__).parents[2] / "benchmarks" / "generate.py"
+    spec = importlib.util.spec_from_file_location("generate", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

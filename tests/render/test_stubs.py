@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path as File
 from types import ModuleType
 
 import pytest
@@ -16,17 +14,6 @@ from opgraph.render.scene import Group
 from opgraph.render.stubs import LONG, with_tags
 
 Network = Callable[[str], Analysis]
-
-
-@pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    file = File(__file__).parents[2] / "benchmarks" / "generate.py"
-    spec = importlib.util.spec_from_file_location("generate", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def chain(count: int, *extra: Wire) -> Sketch:
@@ -71,13 +58,13 @@ def test_the_legend_counts_them_and_each_links_to_the_other_end(
     network: Network, generate: ModuleType
 ) -> None:
     analysis = network(generate.hub(320))
-    scene = draw_scene(analysis)
+    scene = draw_scene(analysis, fold="none")
     graph = next(i for i in scene.children if isinstance(i, Group) and i.kind == "graph")
     stubs = [i for i in graph.children if isinstance(i, Group) and i.kind == "stub"]
     idents = {i.ident for i in graph.children if isinstance(i, Group)}
     assert stubs
     assert {stub.href for stub in stubs} <= idents
-    assert f"{len(stubs) - 1:,} long lines drawn as tags" in draw_svg(analysis)
+    assert f"{len(stubs) - 1:,} long lines drawn as tags" in draw_svg(analysis, fold="none")
 
 
 @pytest.mark.parametrize("kind", ["resnet_like", "hub", "dense"])
