@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opgraph.analysis.analyze import totals_of
@@ -84,9 +84,9 @@ def fold(
     return _fold(analysis, chosen) if chosen else Folded(analysis, analysis)
 
 
-def _fold(analysis: Analysis, chosen: Iterable[Fold]) -> Folded:
+def _fold(analysis: Analysis, chosen: Sequence[Fold]) -> Folded:
     within = {name: fold for fold in chosen for name in fold.nodes}
-    folds = {fold.name: _facts(analysis, fold) for fold in dict.fromkeys(within.values())}
+    folds = {fold.name: _facts(analysis, fold) for fold in chosen}
     names = list(dict.fromkeys(_box(within, name) for name in analysis.facts))
     nodes = [Node(n, _Folded) if n in folds else analysis.graph[n] for n in names]
     graph = OpGraph(nodes, _edges(analysis.graph, within, folds), analysis.graph.name)
