@@ -18,13 +18,12 @@ def spatial(op: Op, shape: Shape) -> Shape:
 
 
 def _window(op: Op) -> tuple[int, ...] | None:
-    """How far a window reaches along each axis."""
+    """How many positions a window has along each axis; one with gaps always steps by 1."""
     values = op.values()
     size = values.get("pool_size") or values.get("kernel_size")
     if size is None or op.kind.endswith("Transpose"):
         return None
-    gaps = values.get("dilation_rate") or (1,) * len(size)
-    return tuple(gap * (side - 1) + 1 for gap, side in zip(gaps, size, strict=True))
+    return tuple(size)
 
 
 def _strides(op: Op) -> tuple[int, ...]:

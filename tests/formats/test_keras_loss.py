@@ -66,7 +66,7 @@ def test_several_losses_are_none(tmp_path, loss):
 def test_other_files_say_no_loss(tmp_path):
     assert read_loss(tmp_path / "net.txt") is None
     (tmp_path / "bad.keras").write_bytes(b"no zip")
-    with pytest.raises(FormatError, match="not a .keras file, which is a zip archive"):
+    with pytest.raises(FormatError, match=r"not a \.keras file, which is a zip archive"):
         read_loss(tmp_path / "bad.keras")
 
 

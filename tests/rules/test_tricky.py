@@ -34,6 +34,15 @@ CASES = [
         f"{IMAGE} -> conv[filters=8] -> bn[center=false] -> gap -> logits", {}, [],
     ),
     (
+        "normalization", "statistics of each row do not take an offset of each channel away",
+        f"{IMAGE} -> conv[filters=8] -> bn[axis=1] -> gap -> logits", {}, [],
+    ),
+    (
+        "normalization", "channels first: axis 1 is that of the channels",
+        "image: Input(shape=(3, 16, 16)) -> conv[filters=8, data_format=channels_first]"
+        " -> bn[axis=1] -> gap[data_format=channels_first] -> logits", {}, [("OG101", "conv")],
+    ),
+    (
         "normalization", "the trained layer stands behind an activation and a pooling",
         f"{IMAGE} -> conv[filters=8] -> relu -> pool: MaxPooling2D -> bn[trainable=false] -> gap"
         " -> logits", {}, [("OG103", "bn")],
@@ -98,11 +107,6 @@ CASES = [
         "convolution", "zeros at the start make up for nothing at the end",
         "image: Input(shape=16x16x3) -> pad: ZeroPadding2D(padding=((1, 0), (1, 0))) -> pool:"
         " MaxPooling2D -> conv[filters=4] -> gap -> logits", {}, [("OG403", "pool")],
-    ),
-    (
-        "convolution", "dilation lets a window reach as far as the stride",
-        f"{IMAGE} -> conv[filters=4, kernel_size=2, dilation_rate=2, padding=same] -> gap"
-        " -> logits", {}, [],
     ),
     (
         "convolution", "channels first: the channels are not an axis that is pooled",
