@@ -18,13 +18,12 @@ def spatial(op: Op, shape: Shape) -> Shape:
 
 
 def _window(op: Op) -> tuple[int, ...] | None:
-    """How far a window reaches along each axis."""
+    """How many positions a window has along each axis; one with gaps always steps by 1."""
     values = op.values()
     size = values.get("pool_size") or values.get("kernel_size")
     if size is None or op.kind.endswith("Transpose"):
         return None
-    gaps = values.get("dilation_rate") or (1,) * len(size)
-    return tuple(gap * (side - 1) + 1 for gap, side in zip(gaps, size, strict=True))
+    return tuple(size)
 
 
 def _strides(op: Op) -> tuple[int, ...]:
@@ -91,7 +90,8 @@ def pool_larger_than_input(view: View) -> Iterator[Hit]:
     "a pooling that throws away the last rows",
     severity="info",
     why="Without padding a window that no longer fits is left out, and with it the rows at the end:"
-    " nothing after this node ever sees them. From a tenth of an axis on this is a warning.",
+    " nothing after this node ever sees them. From a tenth of an axis on this is a warning. Rows of"
+    " zeros that the node before has put there do not count.",
     fix="Use padding=same, or sizes that the stride divides.",
     example=Example(
         bad="image: Input(shape=15x15x3) -> pool: MaxPooling2D(pool_size=2) -> conv[filters=4]",
@@ -99,18 +99,30 @@ def pool_larger_than_input(view: View) -> Iterator[Hit]:
     ),
 )
 def pool_drops_rows(view: View) -> Iterator[Hit]:
-    """A pooling without padding whose steps do not come out even."""
+    """A pooling without padding whose steps do not come out even; zeros put at the end are no loss.
+
+    Residual networks put a row of zeros at each side and pool with windows of 3 and steps of 2.
+    """
     for name, op, window, strides, axes in _windows(view):
         if op.category != "pooling" or op.values().get("padding") != "valid":
             continue
-        for side, step, axis in zip(window, strides, axes, strict=True):
+        zeros = _zeros_at_the_end(view, name, len(axes))
+        for side, step, axis, empty in zip(window, strides, axes, zeros, strict=True):
             if axis is None or axis < side or step > side:
                 continue
-            if lost := (axis - side) % step:
+            if (lost := (axis - side) % step) > empty:
                 severity = "warning" if lost / axis >= MUCH else None
                 rows = "the last one" if lost == 1 else f"the last {lost}"
                 yield Hit(name, f"never reads {rows} of {axis} positions", severity)
                 break
+
+
+def _zeros_at_the_end(view: View, name: str, rank: int) -> tuple[int, ...]:
+    """How many rows of zeros the node before puts at the end of each axis."""
+    source = view.ops.get(view.source(name) or "")
+    if source is None or not source.kind.startswith("ZeroPadding"):
+        return (0,) * rank
+    return tuple(end for _, end in source.values()["padding"])
 
 
 def _by(sizes: Shape) -> str:

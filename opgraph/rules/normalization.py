@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from opgraph.ops import Op, Shape
 from opgraph.rules.registry import Example, Hit, rule
 from opgraph.rules.view import LINEAR, Known, View, function_of
 
 BATCH_NORM = "BatchNormalization"
+
+
+def layer_before(view: View, name: str, op: Op) -> str | None:
+    """The linear layer whose channels only this normalisation reads, if there is one."""
+    source = view.source(name)
+    if source is None or source not in view.ops or not view.is_only_read_by(source, name):
+        return None
+    layer = view.ops[source]
+    is_plain = layer.category in LINEAR and function_of(layer) is None
+    return source if is_plain and _same_channels(layer, op, view.shape(source)) else None
+
+
+def _same_channels(layer: Op, norm: Op, shape: Shape | None) -> bool:
+    """Whether the axis that a normalisation keeps apart is that of the layer's channels."""
+    if shape is None:
+        return True
+    channels = 1 if layer.values().get("data_format") == "channels_first" else len(shape)
+    return norm.values()["axis"] % (len(shape) + 1) == channels
 
 
 @rule(
@@ -28,12 +47,10 @@ BATCH_NORM = "BatchNormalization"
 def bias_before_normalization(view: View) -> Iterator[Hit]:
     """A linear layer with a bias whose only reader normalises each channel and adds beta."""
     for name, op in view.of(BATCH_NORM):
-        source = view.source(name)
-        if source is None or source not in view.ops or not view.is_only_read_by(source, name):
+        source = layer_before(view, name, op)
+        if source is None or not op.values()["center"]:
             continue
-        values = view.ops[source].values()
-        is_plain = view.ops[source].category in LINEAR and function_of(view.ops[source]) is None
-        if is_plain and values.get("use_bias") and op.values()["center"]:
+        if view.ops[source].values().get("use_bias"):
             yield Hit(source, f"its bias is subtracted again by {name!r}")
 
 
@@ -114,9 +131,6 @@ def unfolded_normalization(view: View) -> Iterator[Hit]:
     """In an export, a normalisation right behind a linear layer that nobody else reads."""
     if not view.known.is_export:
         return
-    for name, _ in view.of(BATCH_NORM):
-        source = view.source(name)
-        if source is None or source not in view.ops or not view.is_only_read_by(source, name):
-            continue
-        if view.ops[source].category in LINEAR and function_of(view.ops[source]) is None:
+    for name, op in view.of(BATCH_NORM):
+        if source := layer_before(view, name, op):
             yield Hit(name, f"could be folded into {source!r}")

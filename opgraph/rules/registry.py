@@ -192,6 +192,6 @@ def _matched(globs: Iterable[str], known: Iterable[str]) -> set[str]:
 
 
 def _unknown(code: str) -> OpgraphError:
-    near = suggest(code, [rule.code for rule in rules()])
+    near = "" if set(code) & set("*?[") else suggest(code, [rule.code for rule in rules()])
     hint = "all rules: opgraph check --explain all"
     return OpgraphError(f"no rule is called {code!r}", hint=f"{near} {hint}" if near else hint)

@@ -5,6 +5,7 @@ Knows no rule.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -107,8 +108,14 @@ class View:
         return list(dict.fromkeys(edge.target for edge in self.graph.edges_from(name)))
 
     def is_only_read_by(self, name: str, reader: str) -> bool:
-        """Whether nobody else reads a node, and it is no output itself."""
-        return self.readers(name) == [reader] and name not in self.outputs
+        """Whether nobody else reads a node or shares its weights, and it is no output itself."""
+        is_shared = self._uses[self.graph.owner(name)] > 1
+        return not is_shared and self.readers(name) == [reader] and name not in self.outputs
+
+    @cached_property
+    def _uses(self) -> Counter[str]:
+        """How many nodes use the weights of each."""
+        return Counter(self.graph.owner(name) for name in self.analysis.facts)
 
     def shape(self, name: str) -> Shape | None:
         """The first output of a node, without the batch."""
