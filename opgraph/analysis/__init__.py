@@ -7,6 +7,7 @@ from opgraph.analysis.analyze import analyze
 from opgraph.analysis.complete import complete
 from opgraph.analysis.data import as_data
 from opgraph.analysis.result import Analysis, NodeFacts, ReceptiveField, Sum, Totals
+from opgraph.analysis.sight import seen_inputs
 
 __all__ = [
     "Analysis",
@@ -17,4 +18,5 @@ __all__ = [
     "analyze",
     "as_data",
     "complete",
+    "seen_inputs",
 ]

@@ -48,7 +48,7 @@ def to_text(story: Story, catalogue: Catalogue, width: int = NARROW) -> str:
 
 
 def _lines(story: Story, catalogue: Catalogue, width: int) -> Iterator[str]:
-    yield catalogue.text(say("page.title", step=story.step))
+    yield catalogue.text(story.title or say("page.title", step=story.step))
     yield summary(story, catalogue)
     yield ""
     for item in story.opening:
