@@ -58,8 +58,9 @@ def _read(facts: NodeFacts, slot: int, box: Box | None) -> Box | None:
     reach = None if None in facts.inputs else facts.node.op.reach(*facts.inputs)
     if box is None or shape is None or made is None or reach is None or reach.window is None:
         return None
-    sizes = shape[:-1]
-    if len(sizes) != len(box) or any(not isinstance(size, int) for size in (*sizes, *made[:-1])):
+    sizes = [size for size in shape[:-1] if size is not None]
+    counts = [size for size in made[:-1] if size is not None]
+    if not len(box) == len(sizes) == len(counts) == len(shape) - 1:
         return None
     if not reach.window:
         moved = _shifts(facts.node.op, len(box))
@@ -69,13 +70,13 @@ def _read(facts: NodeFacts, slot: int, box: Box | None) -> Box | None:
         )
     if len(reach.window) != len(box) or any(stride != int(stride) for stride in reach.stride):
         return None
-    return _windows(facts.node.op, reach, box, sizes, made[:-1])
+    return _windows(facts.node.op, reach, box, sizes, counts)
 
 
-def _windows(op: Any, reach: Reach, box: Box, sizes: Sequence[Any], made: Sequence[Any]) -> Box:
+def _windows(op: Any, reach: Reach, box: Box, sizes: Sequence[int], counts: Sequence[int]) -> Box:
     found: list[tuple[int, int]] = []
     padding = getattr(op, "padding", "valid")
-    rows = zip(box, reach.window or (), map(int, reach.stride), sizes, made, strict=True)
+    rows = zip(box, reach.window or (), map(int, reach.stride), sizes, counts, strict=True)
     for (low, high), window, stride, size, count in rows:
         before = 0
         if padding == "same":

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from opgraph.story import Element, Life, Story
 
 SECONDS = 60.0  # steps are left out unasked where all would take longer
+DOCS = {
+    "value": "before the update",
+    "gradient": "of the loss",
+    "momentum": "the optimizer's memory of gradients, after the update",
+    "velocity": "its memory of squared gradients, after the update",
+    "change": "what the update adds",
+}
 TEXTS, CURVES, PICTURES = (".txt", ".md", ".csv"), (".svg", ".png", ".pdf"), (".svg", ".png")
 
 
@@ -93,12 +100,10 @@ class Following:
     def series(self) -> list[list[Series]]:
         """Value, gradient, slots and change over the steps, as curves are drawn from."""
         from opgraph.render.curves import own_series
-        from opgraph.story import read_catalogue
 
-        columns, words = self.columns(), read_catalogue(self.lang)
-        docs = {"value": "column.value", "gradient": "column.grad", "change": "column.change"}
+        columns = self.columns()
         return [
-            [own_series(name, words[docs[name]] if name in docs else "", columns["step"], column)]
+            [own_series(name, DOCS.get(name, ""), columns["step"], column)]
             for name, column in columns.items()
             if name not in ("step", "number") and any(x is not None for x in column)
         ]

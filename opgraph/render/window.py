@@ -24,7 +24,7 @@ def mark_window(image: Numbers, window: tuple[int, int, int, int]) -> Tiles:
     """
     shown = image if image.shape[-1] in (1, 3) else image.mean(axis=-1, keepdims=True)
     tiles = make_tiles(shown, "output", axes=(1, 2, 3), rank=4, is_picture=True)
-    rows, columns = (drawn // size for drawn, size in zip(tiles.pixels.shape, image.shape[:2], strict=False))  # fmt: skip
+    rows, columns = tiles.pixels.shape[0] // len(image), tiles.pixels.shape[1] // image.shape[1]
     top, left, height, width = window
     part = slice(top * rows, (top + height) * rows), slice(left * columns, (left + width) * columns)
     pixels = np.rint(255 - (255 - tiles.pixels.astype(np.float64)) * PALE).astype(np.uint8)

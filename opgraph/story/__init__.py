@@ -5,6 +5,7 @@ page or terminal, and prints nothing.
 """
 
 from opgraph.story.catalogue import LANGUAGES, Catalogue, read_catalogue
+from opgraph.story.follow import seen_pictures, tell_life
 from opgraph.story.formula import (
     Call,
     Expr,
@@ -18,7 +19,6 @@ from opgraph.story.formula import (
     Sym,
     evaluate,
 )
-from opgraph.story.follow import seen_pictures, tell_life
 from opgraph.story.life import Element, Life, Moment, live, read_element
 from opgraph.story.model import (
     PHASES,

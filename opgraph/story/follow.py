@@ -75,6 +75,10 @@ def _opening(life: Life) -> Iterator[Item]:
         return
     yield say("follow.moved", step=peak.step, change=peak.change, value=peak.value)
     yield say("follow.direction", **_directions(life.moments))
+    known = [moment for moment in life.moments if moment.gradient is not None]
+    if known:
+        steepest = max(known, key=lambda moment: abs(moment.gradient or 0.0))
+        yield say("follow.steepest", step=steepest.step, gradient=steepest.gradient)
 
 
 def _directions(moments: Sequence[Moment]) -> dict[str, int]:
@@ -228,10 +232,12 @@ def _blamed(step: StepView, each: Array) -> Iterator[Item]:
 
 def _labels(step: StepView) -> list[str]:
     """What the examples are, where that is a class."""
-    labels = step.tensors.labels[0] if step.tensors.labels else np.zeros(0)
+    if not step.tensors.labels:
+        return []
+    labels: Array = step.tensors.labels[0]
     if labels.ndim == 2 and labels.shape[1] > 1:
-        labels = labels.argmax(axis=1)
-    if labels.ndim != 1 or labels.dtype.kind == "f" and (labels != labels.round()).any():
+        labels = np.argmax(labels, axis=1)
+    if labels.ndim != 1 or (labels != labels.round()).any():
         return []
     names = step.facts.class_names
     return [names[int(x)] if int(x) < len(names) else str(int(x)) for x in labels]

@@ -111,7 +111,10 @@ def read_element(
     words = [word.strip() for word in (found["at"] or "").split(",") if word.strip()]
     at = tuple(int(word) for word in words)
     node, weight = _split(analysis, found["name"], is_output)
-    shape = (batch, *(analysis[node].output or ())) if is_output else _shape(analysis, node, weight)
+    if weight is None:
+        shape: Sequence[Any] = (batch, *(analysis[node].output or ()))
+    else:
+        shape = _shape(analysis, node, weight)
     _check_place(text, at, shape)
     return Element(node, weight, at)
 
@@ -136,10 +139,10 @@ def _no_node(name: str, known: Sequence[str]) -> NoReturn:
     raise RunError(f"no node is called {name!r}", where="node", hint=hint)
 
 
-def _shape(analysis: Analysis, node: str, weight: str | None) -> Sequence[Any]:
+def _shape(analysis: Analysis, node: str, weight: str) -> Sequence[Any]:
     known = analysis[node].weights or {}
     if weight not in known:
-        near = suggest(str(weight), known)
+        near = suggest(weight, known)
         listed = f"there are: {', '.join(known)}" if known else "it has no weights"
         raise RunError(f"{node!r} has no weight {weight!r}", where=node, hint=near or listed)
     return known[weight].shape

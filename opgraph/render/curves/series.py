@@ -254,9 +254,7 @@ def _rows(series: Series, rows: Array) -> Series:
     return replace(series, **parts)
 
 
-def own_series(
-    name: str, doc: str, steps: Sequence[int], values: Sequence[float | None]
-) -> Series:
+def own_series(name: str, doc: str, steps: Sequence[int], values: Sequence[float | None]) -> Series:
     """A series of numbers that the record has no quantity for.
 
     Args:

@@ -70,7 +70,8 @@ def summary(story: Story, catalogue: Catalogue) -> str:
     for verdict, key in (("tie", "page.ties"), ("disagrees", "page.defects")):
         if verdict in verdicts:
             words.append(catalogue.text(say(key, count=verdicts.count(verdict))))
-    proof = "page.verified" if story.verified else "page.unverified"
+    proved = "page.verified" if story.title is None else "page.all_verified"
+    proof = proved if story.verified else "page.unverified"
     stop, comma = ("。", "，") if catalogue.language == "zh" else (". ", ", ")
     return comma.join(words) + stop + catalogue[proof]
 
