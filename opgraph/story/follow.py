@@ -59,9 +59,14 @@ def tell_life(life: Life) -> Story:
 
 def _opening(life: Life) -> Iterator[Item]:
     first, last, peak = life.moments[0], life.moments[-1], life.peak
-    steps = {"first": first.step, "last": last.step}
     if life.element.weight is None:
-        yield say("follow.output", **steps, before=first.value, after=last.value)
+        yield say(
+            "follow.output",
+            first=first.step,
+            last=last.step,
+            before=first.value,
+            after=last.value,
+        )
         if first.number is not None:
             yield say("follow.others", place=life.element.at[0], number=peak.number)
         if peak.change:
@@ -69,21 +74,18 @@ def _opening(life: Life) -> Iterator[Item]:
         yield from _sight(life)
         return
     after = last.value + (last.change or 0.0)
-    yield say("follow.weight", **steps, before=first.value, after=after)
+    yield say("follow.weight", first=first.step, last=last.step, before=first.value, after=after)
     if not peak.change:
         yield say("follow.still")
         return
     yield say("follow.moved", step=peak.step, change=peak.change, value=peak.value)
-    yield say("follow.direction", **_directions(life.moments))
+    changes = [moment.change for moment in life.moments if moment.change is not None]
+    up, down = sum(x > 0 for x in changes), sum(x < 0 for x in changes)
+    yield say("follow.direction", up=up, down=down, all=len(changes))
     known = [moment for moment in life.moments if moment.gradient is not None]
     if known:
         steepest = max(known, key=lambda moment: abs(moment.gradient or 0.0))
         yield say("follow.steepest", step=steepest.step, gradient=steepest.gradient)
-
-
-def _directions(moments: Sequence[Moment]) -> dict[str, int]:
-    known = [moment.change for moment in moments if moment.change is not None]
-    return {"up": sum(x > 0 for x in known), "down": sum(x < 0 for x in known), "all": len(known)}
 
 
 def _sight(life: Life) -> Iterator[Item]:
