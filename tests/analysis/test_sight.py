@@ -25,8 +25,8 @@ def test_what_mixes_everything_sees_everything():
 
 def test_where_enlarging_or_channels_first_stand_nothing_is_claimed():
     assert seen(f"{IMAGE} u: UpSampling2D(size=2)", "u", (3, 3)) == {"x": None}
-    first = "x: Input(shape=(1, 9, 9)) -> c: Conv2D(filters=2, kernel_size=3, data_format=channels_first)"
-    assert seen(first, "c", (3, 3)) == {"x": None}
+    settings = "filters=2, kernel_size=3, data_format=channels_first"
+    assert seen(f"x: Input(shape=(1, 9, 9)) -> c: Conv2D({settings})", "c", (3, 3)) == {"x": None}
 
 
 def test_an_input_sees_itself():

@@ -10,7 +10,10 @@ from opgraph.api import following
 pytestmark = pytest.mark.tf
 
 NETWORK = "image: Input(shape=(8, 8, 1)) -> conv[filters=4] -> relu -> flatten -> fc -> softmax"
-FORECAST = "computing {} again: less than a second beyond starting TensorFlow and building the"
+FORECAST = (
+    "computing 4 steps again: less than a second beyond starting TensorFlow and"
+    " building the network\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -21,18 +24,17 @@ def run(tmp_path_factory):
 
 def test_a_weight_in_the_terminal(opgraph, run):
     code, out, err = opgraph("follow", run.path, "conv/kernel[1,1,0,2]", "--steps", "3..6")
-    assert (code, err) == (0, f"{FORECAST.format('6 steps')[:-6]} to have 4 steps: less")[:1] or code == 0  # fmt: skip
+    assert (code, err) == (0, FORECAST)
     lines = out.splitlines()
     assert lines[0] == "The life of conv/kernel[1, 1, 0, 2]"
     assert "The steps were computed again and are, bit for bit, the recorded ones." in lines[1]
     assert "  4 of 4 steps" in lines
-    assert err.endswith("beyond starting TensorFlow and building the network\n")
 
 
 def test_json(opgraph, run):
     _, out, _ = opgraph("follow", run.path, "fc/bias[1]", "--steps", "2:4", "--json")
     found = json.loads(out)
-    assert (found["element"], found["index"], found["steps"]["step"]) == ("fc/bias[1]", [1], [2, 3, 4])  # fmt: skip
+    assert (found["element"], found["index"]) == ("fc/bias[1]", [1])
     assert found["steps"] == run.follow("fc/bias[1]", steps=range(2, 5)).columns()
 
 
@@ -41,7 +43,9 @@ def test_files_are_named(opgraph, run, tmp_path):
     code, out, err = opgraph(*words, "-o", tmp_path / "x.png", "--csv", tmp_path / "x.csv")
     assert (code, out) == (0, "")
     assert err.splitlines()[1:] == [f"wrote {tmp_path / 'x.png'}", f"wrote {tmp_path / 'x.csv'}"]
-    assert (tmp_path / "x.csv").read_text(encoding="utf-8").startswith("step,value,gradient,change,number\n4,")  # fmt: skip
+    head, row = (tmp_path / "x.csv").read_text(encoding="utf-8").splitlines()
+    assert head == "step,value,gradient,change,number"
+    assert row.startswith("4,")
 
 
 def test_where_it_would_take_long_the_last_steps_are_followed(run, monkeypatch):
