@@ -176,9 +176,12 @@ def _of_weight(life: Life, weight: str) -> Iterator[tuple[str, list[Item]]]:
     step, node = life.most, life.element.node
     items = _about(step, named(node, f"{weight}.grad", life.element.at))
     line = items[-1] if items else None
+    each = line.by_example if isinstance(line, Worked) else None
+    if each is None and life.peak.gradient is not None:
+        each = step.nodes[node].pulled_by_example(weight, life.element.at)
     why: list[Item] = []
-    if isinstance(line, Worked) and line.by_example is not None:
-        why = list(_blamed(step, line.by_example))
+    if each is not None:
+        why = list(_blamed(step, each))
     elif life.peak.gradient is not None:
         why = [say("follow.untold", kind=step.nodes[node].kind)]
     yield "examples", why

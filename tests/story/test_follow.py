@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +93,17 @@ def test_every_kind_of_weight_is_explained(run, element):
     line = story.phases[2].blocks[0].items[-1]
     assert abs(line.by_example.sum() - line.check.recorded) <= line.check.tolerance
     assert not story.defects
+
+
+def test_examples_are_told_where_the_derivative_is_not_written_out(tmp_path):
+    """In an LSTM the independent gradients of single examples sum to the recorded one."""
+    rows = Path(__file__).parents[2] / "sample_graphs" / "lstm_classifier.txt"
+    run = opgraph.trace(rows, "digits", output=tmp_path / "run", steps=2, batch_size=8)
+    found = run.follow("reader/lstm_cell/kernel[3,5]", steps=[2])
+    said, table = found.story.phases[1].blocks[0].items
+    assert said.values["total"] == pytest.approx(found.life.peak.gradient, rel=1e-4)
+    assert said.values["total"] == pytest.approx(sum(row[3] for row in table.rows), rel=1e-9)
+    assert len(table.rows) == 8
 
 
 def test_a_moving_statistic_has_no_gradient(run, tensors):
