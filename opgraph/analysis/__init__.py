@@ -8,6 +8,7 @@ from opgraph.analysis.complete import complete
 from opgraph.analysis.data import as_data, folds_as_data
 from opgraph.analysis.fold import Folded, FoldFacts, fold
 from opgraph.analysis.result import Analysis, NodeFacts, ReceptiveField, Sum, Totals
+from opgraph.analysis.sight import seen_inputs
 
 __all__ = [
     "Analysis",
@@ -22,4 +23,5 @@ __all__ = [
     "complete",
     "fold",
     "folds_as_data",
+    "seen_inputs",
 ]

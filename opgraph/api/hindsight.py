@@ -60,7 +60,7 @@ def requery(
     query.check_shapes(_shapes(run))
     _tell_cost(query, notify)
     replay = run.replay(unverified=unverified, notify=notify)
-    return query.from_steps(_counted(replay.walk(query.steps), len(query.steps), on_step))
+    return query.from_steps(counted(replay.walk(query.steps), len(query.steps), on_step))
 
 
 def _shapes(run: Run) -> dict[TensorName, tuple[int, ...]]:
@@ -95,9 +95,10 @@ def _tell(notify: Callable[[str], object] | None, line: str) -> None:
         notify(line)
 
 
-def _counted(
+def counted(
     steps: Iterator[StepTensors], total: int, on_step: OnStep | None
 ) -> Iterator[StepTensors]:
+    """The same steps; `on_step` is told how many are done, and how many there are."""
     for done, tensors in enumerate(steps, 1):
         yield tensors
         if on_step is not None:

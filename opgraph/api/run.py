@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from opgraph.api.explaining import Explanation
     from opgraph.api.exporting import Exported
+    from opgraph.api.following import Following
     from opgraph.api.graph import Graph
     from opgraph.record import Record, SiteKind, StepTensors
     from opgraph.render.curves import Series
@@ -198,6 +199,39 @@ class Run:
         return explain(
             self, step, node=node, index=index, example=example, phase=phase, lang=lang,
             unverified=unverified, notify=notify,
+        )  # fmt: skip
+
+    def follow(
+        self,
+        element: str | None = None,
+        *,
+        output: str | None = None,
+        steps: int | range | Sequence[int] | None = None,
+        lang: str = "en",
+        unverified: bool = False,
+        notify: Callable[[str], object] | None = None,
+        on_step: Callable[[int, int], object] | None = None,
+    ) -> Following:
+        """The life of one number: each step's value, gradient and change, and why it moved most.
+
+        Args:
+            element: of a weight, such as `"conv2d_1/kernel[1,1,0,5]"`.
+            output: or of an output, such as `"relu_2[0,3,3,7]"`, the example of the batch first.
+            steps: a step, a range or a list of steps; all when left out, or where that would take
+                long the last ones.
+            lang: `en` or `zh`.
+            unverified: take numbers that differ from the record, too.
+            notify: told beforehand about how long it will take, one line each.
+            on_step: told the number of steps that are done, and how many there are.
+
+        Raises:
+            RunError: there is no such element, or the steps cannot be had again.
+        """
+        from opgraph.api.following import follow
+
+        return follow(
+            self, element, output=output, steps=steps, lang=lang, unverified=unverified,
+            notify=notify, on_step=on_step,
         )  # fmt: skip
 
     def autopsy(

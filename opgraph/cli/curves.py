@@ -25,7 +25,7 @@ FIGURES = ("first", "min", "median", "max", "last")
 
 
 class StepsType(click.ParamType):
-    """A range of steps such as 100:200, both included; one step; or open at an end."""
+    """A range of steps such as 100:200 or 100..200, both included; one step; or open at an end."""
 
     name = "FIRST:LAST"
 
@@ -34,7 +34,7 @@ class StepsType(click.ParamType):
     ) -> Any:
         if isinstance(value, range):
             return value
-        found = re.fullmatch(r"\s*(\d*)\s*(:?)\s*(\d*)\s*", value)
+        found = re.fullmatch(r"\s*(\d*)\s*(:|\.\.|)\s*(\d*)\s*", value)
         if found is None or not (found[1] or found[3]):
             self.fail(f"{value!r} is no range of steps; write it as 100:200", param, ctx)
         first = int(found[1] or 1)

@@ -25,6 +25,7 @@ COMMANDS = {
     "curves": "Draw quantities of a recorded training over its steps.",
     "inspect": "Show the exact tensors of any step of a recorded training.",
     "explain": "Explain how one training step came to its numbers.",
+    "follow": "Follow one weight or output through the steps of a recorded training.",
     "export": "Write a recorded training for other tools.",
     "evaluate": "Test a recorded training on held-out data.",
     "predict": "Classify images with a recorded training.",

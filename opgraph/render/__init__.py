@@ -19,6 +19,7 @@ from opgraph.render.rule_pages import rule_page, rules_index
 from opgraph.render.table import facts_table
 from opgraph.render.theme import ThemeName
 from opgraph.render.tiles import Tiles, make_tiles
+from opgraph.render.window import mark_window
 from opgraph.render.wording import count_text, shape_text, si_text
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "facts_table",
     "findings_table",
     "make_tiles",
+    "mark_window",
     "op_page",
     "ops_table",
     "rule_page",

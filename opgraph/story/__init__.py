@@ -5,6 +5,7 @@ page or terminal, and prints nothing.
 """
 
 from opgraph.story.catalogue import LANGUAGES, Catalogue, read_catalogue
+from opgraph.story.follow import seen_pictures, tell_life
 from opgraph.story.formula import (
     Call,
     Expr,
@@ -18,6 +19,7 @@ from opgraph.story.formula import (
     Sym,
     evaluate,
 )
+from opgraph.story.life import Element, Life, Moment, live, read_element
 from opgraph.story.model import (
     PHASES,
     Block,
@@ -42,10 +44,13 @@ __all__ = [
     "Call",
     "Catalogue",
     "Check",
+    "Element",
     "Expr",
     "Fraction",
     "Item",
+    "Life",
     "Minus",
+    "Moment",
     "Num",
     "Over",
     "Phase",
@@ -61,8 +66,12 @@ __all__ = [
     "Worked",
     "check_choice",
     "evaluate",
+    "live",
     "numeral",
     "read_catalogue",
+    "read_element",
     "say",
+    "seen_pictures",
+    "tell_life",
     "tell_story",
 ]

@@ -61,12 +61,14 @@ class Worked:
         formula: in symbols; None where the numbers say it all.
         numbers: the same with the numbers in place.
         check: the same number from elsewhere; None for a step on the way.
+        by_example: what each example of the batch adds to it; None where that is not known.
     """
 
     name: str
     formula: Expr | None
     numbers: Expr
     check: Check | None = None
+    by_example: Array | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def value(self) -> float:
@@ -144,6 +146,7 @@ class Story:
         verified: whether the tensors are proved to be the recorded ones.
         opening: sentences before the first phase.
         phases: in order.
+        title: what stands above; the number of the step when left out.
     """
 
     step: int
@@ -151,6 +154,7 @@ class Story:
     verified: bool
     opening: tuple[Item, ...]
     phases: tuple[Phase, ...]
+    title: Sentence | None = None
 
     def checks(self) -> Iterator[tuple[str, str, str, Check]]:
         """Phase, block, number and check of everything that was checked."""

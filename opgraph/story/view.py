@@ -320,6 +320,23 @@ class NodeView:
                 total[name] = total[name] + grad if name in total else grad
         return total
 
+    def pulled_by_example(self, name: str, at: Index) -> Array | None:
+        """What each example adds to the independent gradient of an element; None if too dear.
+
+        None as well where examples depend on each other, or nodes share the weight.
+        """
+        if self.couples or self.is_shared or not self.is_cheap:
+            return None
+        found: list[float] = []
+        for example in range(self.step.batch):
+            span = slice(example, example + 1)
+            computed = self._compute(span)
+            pulled = None if computed is None else self._pull(computed, span)
+            if pulled is None or name not in pulled.weights:
+                return None
+            found.append(float(pulled.weights[name][at]))
+        return np.array(found)
+
     def pulled_weight(self, name: str, at: Index) -> float | None:
         """The independent gradient of an element of a weight; None where nodes share it."""
         found = self.weight_pulls.get(name)

@@ -254,6 +254,22 @@ def _rows(series: Series, rows: Array) -> Series:
     return replace(series, **parts)
 
 
+def own_series(name: str, doc: str, steps: Sequence[int], values: Sequence[float | None]) -> Series:
+    """A series of numbers that the record has no quantity for.
+
+    Args:
+        name: what they are called.
+        doc: what they are, in a few words.
+        steps: numbers of the steps, ascending.
+        values: a number for each step; None where there is none.
+    """
+    quantity = Quantity(name, "", doc, RUN_KIND, (), lambda _: np.zeros(0))
+    absent = np.array([value is None for value in values])
+    numbers = np.array([np.nan if value is None else value for value in values], np.float64)
+    none = np.zeros(len(values), dtype=bool)
+    return Series(quantity, "", "", "", np.array(steps, np.int64), numbers, absent, none)
+
+
 def value_at(series: Series, step: int) -> float | None:
     """The value at a step; None where there is none."""
     rows = np.flatnonzero((series.steps == step) & ~series.absent)

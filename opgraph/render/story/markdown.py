@@ -29,7 +29,7 @@ def to_markdown(story: Story, catalogue: Catalogue) -> str:
 
 
 def _lines(story: Story, catalogue: Catalogue) -> Iterator[str]:
-    yield f"# {catalogue.text(say('page.title', step=story.step))}"
+    yield f"# {catalogue.text(story.title or say('page.title', step=story.step))}"
     yield f"\n{escaped(summary(story, catalogue))}\n"
     for item in story.opening:
         yield from _item(item, catalogue)

@@ -48,7 +48,7 @@ def to_text(story: Story, catalogue: Catalogue, width: int = NARROW) -> str:
 
 
 def _lines(story: Story, catalogue: Catalogue, width: int) -> Iterator[str]:
-    yield catalogue.text(say("page.title", step=story.step))
+    yield catalogue.text(story.title or say("page.title", step=story.step))
     yield summary(story, catalogue)
     yield ""
     for item in story.opening:
@@ -70,7 +70,8 @@ def summary(story: Story, catalogue: Catalogue) -> str:
     for verdict, key in (("tie", "page.ties"), ("disagrees", "page.defects")):
         if verdict in verdicts:
             words.append(catalogue.text(say(key, count=verdicts.count(verdict))))
-    proof = "page.verified" if story.verified else "page.unverified"
+    proved = "page.verified" if story.title is None else "page.all_verified"
+    proof = proved if story.verified else "page.unverified"
     stop, comma = ("。", "，") if catalogue.language == "zh" else (". ", ", ")
     return comma.join(words) + stop + catalogue[proof]
 

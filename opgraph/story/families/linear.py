@@ -6,6 +6,7 @@ Owns how they are told for layers that multiply and add; a family says which num
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -132,7 +133,7 @@ def summed(
     if view.is_shared:
         yield say("backward.shared", owner=view.owner)
     grad = view.trained(weight)
-    yield worked(
+    line = worked(
         named(view.name, f"{weight}.grad", at),
         formula,
         expression,
@@ -143,6 +144,7 @@ def summed(
         drift=largest_partial(parts),
         unit=max(epsilon(grad), view.unit),
     )
+    yield replace(line, by_example=parts.reshape(len(parts), -1).sum(axis=1))
 
 
 def with_term(expression: Expr, extra: Expr) -> Expr:
