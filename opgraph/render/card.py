@@ -131,7 +131,9 @@ def node_card(facts: NodeFacts, show: Show, ghost: bool = False) -> Card:
 
 def with_notes(card: Card, notes: Sequence[tuple[str, str]], heat: str | None) -> Card:
     """The card with a row for each label and value, and in the colour of a level, if any."""
-    rows = tuple(Row((Run(clean(label), "parts"),), (Run(text, "params"),)) for label, text in notes)
+    rows = tuple(
+        Row((Run(clean(label), "parts"),), (Run(text, "params"),)) for label, text in notes
+    )
     widest = LEFT + RIGHT + max((row.width for row in rows), default=0.0)
     width = min(MOST_WIDTH, max(card.width, widest))
     is_plain = card.category not in ("error", "ghost")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from opgraph.render.card import measure
 from opgraph.render.notes.model import JOINED_WORDS, Annotation, Notes
 from opgraph.render.scale import LEVELS, NONE, NONFINITE, ZERO, Scale
-from opgraph.render.scene import Item, Rect, Text
+from opgraph.render.scene import Group, Item, Rect, Text
 from opgraph.render.wording import figure_text
 
 SEGMENT, BAR_HEIGHT, TICK = 8.0, 10.0, 4.0
@@ -41,17 +42,18 @@ def scope_row(notes: Notes, folded: bool, width: float) -> list[tuple[Item, ...]
 
 def _about(note: Annotation, scale: Scale | None, folded: bool) -> list[str]:
     """What is coloured, in a few words each."""
-    parts = [f"{note.name}{f' in {note.unit}' if note.unit else ''}"]
+    parts = [note.name]
     if note.scope:
         parts.append(note.scope)
     if any(len(found) > 1 for found in note.values.values()):
-        parts.append(f"of a node with several: {JOINED_WORDS[note.joined]}")
+        which = "that of its largest weight" if note.is_ratio else JOINED_WORDS[note.joined]
+        parts.append(f"of a node with several: {which}")
     if folded:
         parts.append(f"of a fold: {JOINED_WORDS[note.joined]}")
     if scale is not None and scale.log:
         parts.append("logarithmic")
     if note.wanted is not None:
-        parts.append(f"around {figure_text(note.wanted)}")
+        parts.append(f"around {tick_text(note.wanted)}")
     return parts
 
 
@@ -72,8 +74,10 @@ def _line(words: str) -> Iterator[Item]:
 
 
 def _bar(scale: Scale) -> Iterator[Item]:
+    """Each piece reaches under the next one, so that no seam shows."""
     for index in range(LEVELS):
-        yield Rect(index * SEGMENT, -BAR_HEIGHT + 4, SEGMENT, BAR_HEIGHT, f"h-{scale.ramp}{index}")
+        room = SEGMENT if index == LEVELS - 1 else SEGMENT + 1.0
+        yield Rect(index * SEGMENT, -BAR_HEIGHT + 4, room, BAR_HEIGHT, f"h-{scale.ramp}{index}")
 
 
 def _tick_labels(scale: Scale, unit: str) -> Iterator[Item]:
@@ -81,7 +85,7 @@ def _tick_labels(scale: Scale, unit: str) -> Iterator[Item]:
     taken: list[tuple[float, float]] = []
     whole = LEVELS * SEGMENT
     for number in scale.ticks():
-        words = figure_text(number, unit)
+        words = tick_text(number, unit)
         room = measure(words, "foot")
         x = scale.share(number) * (whole - SEGMENT) + SEGMENT / 2
         left = min(max(0.0, x - room / 2), max(0.0, whole - room))
@@ -92,10 +96,22 @@ def _tick_labels(scale: Scale, unit: str) -> Iterator[Item]:
         yield Text(left, 0.0, words, "foot", room)
 
 
+def tick_text(number: float, unit: str = "") -> str:
+    """A number without zeros at its end.
+
+    >>> tick_text(0.4), tick_text(10_000, "B"), tick_text(1e-4), tick_text(1000)
+    ('0.4', '10 kB', '1e−4', '1 k')
+    """
+    return re.sub(
+        r"(\.\d*?)0+(?!\d)", lambda found: found[1].rstrip("."), figure_text(number, unit)
+    )
+
+
 def _chips(levels: Sequence[str]) -> Iterator[Item]:
     x = 0.0
     for level in levels:
-        yield Rect(x, -BAR_HEIGHT + 1, CHIP_WIDTH, BAR_HEIGHT, f"box h-{level}", 2.0)
+        chip = Rect(x, -BAR_HEIGHT + 1, CHIP_WIDTH, BAR_HEIGHT, f"box h-{level}", 2.0)
+        yield Group((chip,))  # by itself: its ink is not for the words beside it
         x += CHIP_WIDTH + CHIP_GAP
         room = measure(WORDS[level], "foot")
         yield Text(x, 0.0, WORDS[level], "foot", room)

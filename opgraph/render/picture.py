@@ -286,7 +286,6 @@ class Picture:
             bottom -= LEGEND_ROW
         return tuple(items), bottom
 
-
     def _note_rows(self, width: float) -> list[tuple[Item, ...]]:
         """What the legend says of notes."""
         notes, folded = self.options.notes, bool(self.folded.folds)

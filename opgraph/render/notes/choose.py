@@ -56,7 +56,9 @@ def make_notes(
     colour = None if color_by is None else chooser.find(color_by, "color-by")
     if colour is not None and all(colour.number([name]) is None for name in analysis.facts):
         raise OpgraphError("no node has a number", where=f"--color-by {color_by}")
-    show = None if names is None else Show(*(word in names for word in ("shape", "params", "attrs")))
+    show = (
+        None if names is None else Show(*(word in names for word in ("shape", "params", "attrs")))
+    )
     return Notes(show, tuple(dict.fromkeys(rows)), colour)
 
 

@@ -60,7 +60,8 @@ class Annotation:
         values: the numbers of each node that has some.
         joined: what the box of a fold shows of the numbers inside.
         scope: which steps of a run they are of; empty for facts of the graph.
-        wanted: the value that is neither too small nor too large, for ratios.
+        wanted: the value that is neither too small nor too large, for ratios. The first part of
+            a node, that of its largest weight, colours it then: others often begin at zero.
         zeros: whether a zero is written.
     """
 
@@ -72,11 +73,17 @@ class Annotation:
     wanted: float | None = None
     zeros: bool = True
 
+    @property
+    def is_ratio(self) -> bool:
+        """Whether there is a value that is wanted."""
+        return self.wanted is not None
+
     def of(self, nodes: Sequence[str]) -> tuple[Part, ...]:
         """What a box shows that stands for these nodes."""
         if len(nodes) == 1:
             return self.values.get(nodes[0], ())
-        found = [part for node in nodes for part in self.values.get(node, ())]
+        most = 1 if self.is_ratio else None
+        found = [part for node in nodes for part in self.values.get(node, ())[:most]]
         known = [part for part in found if part.number is not None]
         if not known:
             return ()
@@ -115,6 +122,7 @@ class Annotation:
     def number(self, nodes: Sequence[str]) -> float | None:
         """The number that colours a box, one for all if there are several."""
         known = [part for part in self.of(nodes) if part.number is not None]
+        known = known[:1] if self.is_ratio else known
         if self.joined == "sum" and known:
             return sum(part.number or 0.0 for part in known)
         return self._extreme(known).number if known else None

@@ -6,6 +6,7 @@ Finds quantities by the record's table, so that a new one can be asked for by it
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -50,11 +51,26 @@ def recorded_note(
             values[series.node] = (*values.get(series.node, ()), Part(part, number))
     for node, part in _without_gradient(record, quantity):
         values[node] = (*values.get(node, ()), Part(part, None, NOT_CONNECTED))
+    if quantity.name in WANTED:
+        values = _largest_first(record, quantity, values)
     unit = "" if quantity.unit in ("1", "elements") else quantity.unit
     return Annotation(
         name, unit, values, _joined(quantity), _scope(found, step, reduce),
         WANTED.get(quantity.name),
     )  # fmt: skip
+
+
+def _largest_first(
+    record: Record, quantity: Quantity, values: Mapping[str, tuple[Part, ...]]
+) -> dict[str, tuple[Part, ...]]:
+    """Parts in the order of their numbers of elements."""
+    sizes = {
+        (s.node, s.weight): prod(d or 1 for d in s.shape) for s in record.survey.of(quantity.kind)
+    }
+    return {
+        node: tuple(sorted(parts, key=lambda part: -sizes.get((node, part.name), 0)))
+        for node, parts in values.items()
+    }
 
 
 def _joined(quantity: Quantity) -> Joined:
