@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", default=None, help="SVG file to write; - for stdout.")
 @click.option("--annotate", multiple=True, metavar="NAME,...", callback=by_comma,
               help="What stands in the boxes: shape, attrs, params (the usual), flops, memory,"
-              " weight_memory, receptive_field, depth; with --run any quantity of the run.")  # fmt: skip
+              " weight_memory, receptive_field, depth; with --run any quantity of it.")  # fmt: skip
 @click.option("--color-by", metavar="NAME", help="Colour the boxes by one of these.")
 @click.option("--run", metavar="RUN", help="Take numbers from this recorded training; draws its"
               " graph if no FILE is named.")  # fmt: skip
 @click.option("--step", type=click.IntRange(1), metavar="K", help="Numbers of this step.")
 @click.option("--reduce", type=click.Choice(["last", "mean", "max"]), default=None,
-              help="Of all steps instead: the last number (by itself), mean or maximum.")  # fmt: skip
+              help="Of all steps: the last number (the default), mean or maximum.")  # fmt: skip
 @click.option("--theme", type=click.Choice(["light", "dark", "print"]), default="light",
               help="print is black and white.")  # fmt: skip
 @click.option("--direction", type=click.Choice(["TB", "LR"]), default="TB",

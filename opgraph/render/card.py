@@ -56,6 +56,7 @@ class Show:
     shapes: bool = True
     params: bool = True
     attrs: bool = True
+    fold_flops: bool = True
 
 
 @dataclass(frozen=True, slots=True)

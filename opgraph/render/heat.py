@@ -12,8 +12,11 @@ from opgraph.render.scale import LEVELS, NONE, NONFINITE, ZERO
 from opgraph.render.theme import Theme, ThemeName, mix
 
 CIVIDIS = (
-    *("#00224E", "#1A386F", "#434E6C", "#61656F", "#7D7C78"),
-    *("#9B9476", "#BCAE6C", "#DEC958", "#FEE838"),
+    *("#00224E", "#00285B", "#002E6A", "#053371", "#1A386F", "#273E6E", "#32436D"),
+    *("#3B496C", "#434E6C", "#4B546C", "#535A6D", "#5A5F6E", "#61656F", "#686A71"),
+    *("#6F7073", "#767676", "#7D7C78", "#848279", "#8C8878", "#938E78", "#9B9476"),
+    *("#A39A74", "#ABA072", "#B4A76F", "#BCAE6C", "#C4B468", "#CDBB63", "#D5C25E"),
+    *("#DEC958", "#E7D150", "#F0D846", "#F9E03A", "#FEE838"),
 )
 SIDES = ("#0072B2", "#FFFFFF", "#D55E00")
 GREYS = ("#F2F2F2", "#404040")

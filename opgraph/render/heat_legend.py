@@ -1,4 +1,4 @@
-"""The legend of a coloured picture: what is coloured, the scale with ticks, and what is beside it."""
+"""The legend of a coloured picture: what is coloured, its scale with ticks, what has no place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def heat_rows(
     """Rows of the legend; each has its origin at the left end of its base line."""
     rows = [tuple(_line(words)) for words in _wrapped(_about(note, scale, folded), width)]
     if scale is not None:
-        rows += [tuple(_bar(scale)), tuple(_tick_labels(scale, note.unit))]
+        rows += [tuple(_bar(scale)), tuple(tick_labels(scale, note.unit))]
     chips = [level for level in WORDS if level in set(levels)]
     return [*rows, tuple(_chips(chips))] if chips else rows
 
@@ -51,7 +51,8 @@ def _about(note: Annotation, scale: Scale | None, folded: bool) -> list[str]:
     if folded:
         parts.append(f"of a fold: {JOINED_WORDS[note.joined]}")
     if scale is not None and scale.log:
-        parts.append("logarithmic")
+        on = f", from {tick_text(scale.floor)} on both sides of 0" if scale.floor else ""
+        parts.append(f"logarithmic{on}")
     if note.wanted is not None:
         parts.append(f"around {tick_text(note.wanted)}")
     return parts
@@ -80,7 +81,7 @@ def _bar(scale: Scale) -> Iterator[Item]:
         yield Rect(index * SEGMENT, -BAR_HEIGHT + 4, room, BAR_HEIGHT, f"h-{scale.ramp}{index}")
 
 
-def _tick_labels(scale: Scale, unit: str) -> Iterator[Item]:
+def tick_labels(scale: Scale, unit: str) -> Iterator[Item]:
     """Ticks below the bar; a label that would touch one that stands already is left out."""
     taken: list[tuple[float, float]] = []
     whole = LEVELS * SEGMENT

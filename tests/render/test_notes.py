@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path as File
 from types import ModuleType
 from typing import Any
@@ -86,7 +87,7 @@ def trained() -> Analysis:
         Node("end", require("ReLU"), {}),
     ]
     names = [node.name for node in nodes]
-    edges = [Edge(a, b, 0) for a, b in zip(names, names[1:], strict=False)]
+    edges = [Edge(a, b, 0) for a, b in pairwise(names)]
     return analyze(OpGraph(nodes, edges, "trained"))
 
 
@@ -135,9 +136,12 @@ def test_rows_are_aligned_over_the_whole_picture(sample: Analysis) -> None:
     texts = [[t for t in g.children if isinstance(t, Text)] for g in groups]
     lefts = {t.x for group in texts for t in group if t.content in ("memory", "depth")}
     rights = {
-        round(v.x + v.width, 6) for group in texts for t in group if t.content in ("memory", "depth")
-        for v in group if v.y == t.y and v is not t
-    }  # fmt: skip
+        round(v.x + v.width, 6)
+        for group in texts
+        for t in group
+        for v in group
+        if t.content in ("memory", "depth") and v.y == t.y and v is not t
+    }
     assert len(lefts) == len(rights) == 1
 
 
@@ -241,7 +245,7 @@ def test_numbers_of_a_step_are_those_on_disk(
     )
     for node, label in (("x", "output.rms"), ("lstm", "output.rms :1")):
         rows = now["output"][now["output"].node == node]
-        assert figure(row(found[node], label)) == pytest.approx(rows.rms.iloc[0], rel=6e-3)
+        assert figure(row(found[node], label)) == pytest.approx(rows["rms"].iloc[0], rel=6e-3)
     assert not any(word.startswith("output.rms") for word in words(found["end"]))
     exact = f"grad_norm kernel (step {step}): {float(now['weight'].grad_norm.iloc[0])!r}"
     assert exact in (found["fc"].title or "")
@@ -384,7 +388,13 @@ def test_nothing_leaves_the_legend(
         if isinstance(group, Group) and group.kind is None:
             texts = sorted((t for t in group.children if isinstance(t, Text)), key=lambda t: t.x)
             assert all(t.x >= 0 and group.at.x + t.x + t.width <= scene.width for t in texts)
-            assert all(a.x + a.width < b.x for a, b in zip(texts, texts[1:], strict=False))
+            assert all(a.x + a.width < b.x for a, b in pairwise(texts))
+
+
+def test_a_fold_says_nothing_twice(sample: Analysis) -> None:
+    notes = make_notes(sample, "params,flops")
+    for group in boxes(draw_scene(sample, notes=notes, fold=8)).values():
+        assert sum("FLOP" in word for word in words(group)) <= 1
 
 
 def test_no_notes_change_nothing(sample: Analysis) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from opgraph.analysis import Analysis
@@ -49,17 +49,19 @@ def make_notes(
     chooser = _Chooser(analysis, record, step, reduce)
     words = annotate.split(",") if isinstance(annotate, str) else annotate
     names = None if words is None else [word.strip() for word in words if word.strip()]
-    rows = [chooser.find(name, "annotate") for name in names or () if name not in SHOWN]
+    rows = [chooser.find(word, "annotate") for word in names or () if word not in SHOWN]
     if color_by in ("shape", "attrs"):
         hint = f"there are: {', '.join(FACTS)}"
         raise OpgraphError(f"{color_by} is not a number", where="--color-by", hint=hint)
     colour = None if color_by is None else chooser.find(color_by, "color-by")
     if colour is not None and all(colour.number([name]) is None for name in analysis.facts):
         raise OpgraphError("no node has a number", where=f"--color-by {color_by}")
-    show = (
-        None if names is None else Show(*(word in names for word in ("shape", "params", "attrs")))
-    )
-    return Notes(show, tuple(dict.fromkeys(rows)), colour)
+    return Notes(None if names is None else _show(names), tuple(dict.fromkeys(rows)), colour)
+
+
+def _show(names: Sequence[str]) -> Show:
+    """What stands in the boxes beside notes; nothing twice."""
+    return Show("shape" in names, "params" in names, "attrs" in names, "flops" not in names)
 
 
 def _check_graph(analysis: Analysis, record: Record) -> None:
@@ -82,7 +84,8 @@ class _Chooser:
         step: int | None,
         reduce: Literal["mean", "max", "last"],
     ) -> None:
-        self.analysis, self.record, self.step, self.reduce = analysis, record, step, reduce
+        self.analysis, self.record, self.step = analysis, record, step
+        self.reduce: Literal["mean", "max", "last"] = reduce
         self._found: dict[str, Annotation] = {}
 
     def find(self, name: str, option: str) -> Annotation:
