@@ -117,7 +117,7 @@ class Graph:
 
         >>> from opgraph.api import read
         >>> svg = read("x: Input(shape=(4,)) -> fc[units=3]").draw(annotate="params,flops")
-        >>> "24 FLOP" in svg
+        >>> "27 FLOP" in svg
         True
         """
         from opgraph.api.drawing import draw

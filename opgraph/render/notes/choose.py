@@ -66,9 +66,10 @@ def _show(names: Sequence[str]) -> Show:
 
 def _check_graph(analysis: Analysis, record: Record) -> None:
     nodes = {site.node for site in record.survey.sites if site.node}
-    if nodes and not nodes & set(analysis.facts):
+    found = len(nodes & set(analysis.facts))
+    if 2 * found < len(nodes):
         raise RunError(
-            f"has none of the nodes of the graph {analysis.graph.name!r}",
+            f"only {found} of its {len(nodes)} nodes are in the graph {analysis.graph.name!r}",
             where=str(record.path),
             hint="leave the graph out to draw the one that was trained",
         )
