@@ -48,6 +48,15 @@ def test_draw_writes_numbers_of_the_run_into_the_picture(run, tmp_path):
     assert "around 0.001" in svg
 
 
+def test_a_ratio_is_coloured_by_the_largest_weight_of_a_node(run):
+    from opgraph.render import make_notes
+
+    notes = make_notes(run.graph.analyze(), color_by="update_ratio", record=run.record, step=7)
+    frame = pd.read_parquet(run.path / "weight").query("step == 7 and node == 'conv'")
+    ratios = frame.set_index("weight").update_ratio
+    assert notes.colour.number(["conv"]) == ratios.kernel != ratios.bias
+
+
 def test_draw_on_the_command_line_draws_the_graph_of_the_run(run, tmp_path, capsys):
     from opgraph.cli import main
 

@@ -18,6 +18,7 @@ from opgraph.graph import Edge, Node, OpGraph
 from opgraph.ops import require
 from opgraph.record import Record, open_run
 from opgraph.render import Notes, draw_scene, draw_svg, make_notes
+from opgraph.render.notes import Annotation, Part
 from opgraph.render.scene import Group, Item, Rect, Scene, Text
 from opgraph.text import parse, read_source
 
@@ -128,6 +129,12 @@ def test_colour_alone_leaves_the_usual_content(sample: Analysis) -> None:
         draw_scene(sample, notes=make_notes(sample, color_by="flops")),
     )
     assert [words(g) for g in boxes(plain).values()] == [words(g) for g in boxes(coloured).values()]
+
+
+def test_a_low_box_has_its_rows_too(sample: Analysis) -> None:
+    relu = boxes(draw_scene(sample, notes=make_notes(sample, "shape,memory")))["relu_1"]
+    assert row(relu, "memory") == "131 kB"
+    assert len({text.y for text in relu.children if isinstance(text, Text)}) == 2
 
 
 def test_rows_are_aligned_over_the_whole_picture(sample: Analysis) -> None:
@@ -244,8 +251,8 @@ def test_numbers_of_a_step_are_those_on_disk(
         now["bn"].moving_mean.iloc[0], rel=6e-3
     )
     for node, label in (("x", "output.rms"), ("lstm", "output.rms :1")):
-        rows = now["output"][now["output"].node == node]
-        assert figure(row(found[node], label)) == pytest.approx(rows["rms"].to_list()[0], rel=6e-3)
+        rms = now["output"].set_index("node").rms[node]
+        assert figure(row(found[node], label)) == pytest.approx(rms, rel=6e-3)
     assert not any(word.startswith("output.rms") for word in words(found["end"]))
     exact = f"grad_norm kernel (step {step}): {float(now['weight'].grad_norm.iloc[0])!r}"
     assert exact in (found["fc"].title or "")
@@ -389,6 +396,28 @@ def test_nothing_leaves_the_legend(
             texts = sorted((t for t in group.children if isinstance(t, Text)), key=lambda t: t.x)
             assert all(t.x >= 0 and group.at.x + t.x + t.width <= scene.width for t in texts)
             assert all(a.x + a.width < b.x for a, b in pairwise(texts))
+
+
+def test_a_sum_over_something_unknown_is_a_lower_bound() -> None:
+    values = {"a": (Part("", 2000.0),), "b": (Part("", None, "?"),), "c": (Part("", 500.0),)}
+    note = Annotation("flops", "FLOP", values, "sum")
+    assert note.rows(["a", "b", "c"]) == [("flops", ">= 2.50 kFLOP")]
+    assert note.rows(["a", "c"]) == [("flops", "2.50 kFLOP")]
+
+
+@pytest.mark.parametrize(("joined", "number"), [("max", 2.0), ("min", -3.0), ("size", -3.0)])
+def test_which_of_several_numbers_stands_for_all(joined: Any, number: float) -> None:
+    values = {"a": (Part("kernel", 2.0), Part("bias", -3.0)), "b": (Part("", 1.0),)}
+    note = Annotation("x", "", values, joined)
+    assert note.number(["a"]) == number
+    assert note.number(["a", "b"]) == number
+    values["b"] = (Part("", math.nan),)
+    assert math.isnan(note.number(["a", "b"]) or 0.0), "what is not a number is not hidden"
+
+
+def test_of_more_than_four_numbers_one_is_shown() -> None:
+    parts = tuple(Part(f"w{n}", float(n)) for n in range(8))
+    assert Annotation("norm", "", {"a": parts}).rows(["a"]) == [("norm of 8", "7")]
 
 
 def test_a_fold_says_nothing_twice(sample: Analysis) -> None:
