@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from opgraph.render.card import measure
+from opgraph.render.card import measure, wrap
 from opgraph.render.notes.model import JOINED_WORDS, Annotation, Notes
 from opgraph.render.scale import LEVELS, NONE, NONFINITE, ZERO, Scale
 from opgraph.render.scene import Group, Item, Rect, Text
@@ -67,7 +67,7 @@ def _wrapped(parts: Sequence[str], width: float) -> list[str]:
             lines[-1] = joined
         else:
             lines.append(part)
-    return lines
+    return [piece for line in lines for piece in wrap(line, width, "foot")]
 
 
 def _line(words: str) -> Iterator[Item]:

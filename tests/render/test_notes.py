@@ -426,5 +426,15 @@ def test_a_fold_says_nothing_twice(sample: Analysis) -> None:
         assert sum("FLOP" in word for word in words(group)) <= 1
 
 
+def test_a_long_legend_is_broken_into_lines(trained: Analysis, record: Record) -> None:
+    names = "output.max,output_grad.max,value_max,grad_max,update_max,bn.moving_variance,depth"
+    notes = make_notes(trained, names, record=record)
+    scene = draw_scene(trained, notes=notes, fold=2)
+    ends = [i.at.x + t.x + t.width for i in scene.children if isinstance(i, Group) and not i.kind
+            for t in i.children if isinstance(t, Text)]  # fmt: skip
+    assert any("of a fold" in word for word in words(scene))
+    assert max(ends) <= scene.width
+
+
 def test_no_notes_change_nothing(sample: Analysis) -> None:
     assert draw_svg(sample) == draw_svg(sample, notes=Notes())
