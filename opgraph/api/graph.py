@@ -105,18 +105,24 @@ class Graph:
 
         Args:
             path: where to write it, if anywhere.
-            options: of `opgraph.render.draw_svg`: theme, direction, engine, title and so on.
+            options: `annotate` and `color_by` (names such as `"flops"`, see
+                `opgraph.render.make_notes`), and those of `opgraph.render.draw_svg`: theme,
+                direction, engine, title and so on.
 
         Returns:
             The SVG text.
-        """
-        from opgraph.files import write_text
-        from opgraph.render import draw_svg
 
-        svg = draw_svg(self.analyze(), **options)
-        if path is not None:
-            write_text(Path(path), svg)
-        return svg
+        Raises:
+            OpgraphError: there is nothing of a name in `annotate` or `color_by`.
+
+        >>> from opgraph.api import read
+        >>> svg = read("x: Input(shape=(4,)) -> fc[units=3]").draw(annotate="params,flops")
+        >>> "27 FLOP" in svg
+        True
+        """
+        from opgraph.api.drawing import draw
+
+        return draw(self.analyze(), path, **options)
 
     def to_text(self, defaults: bool = False) -> str:
         """The graph as an edge list that reads back to the same graph.

@@ -85,6 +85,26 @@ class Run:
 
         return draw_curves(self, what, **options)
 
+    def draw(self, path: str | Path | None = None, **options: Any) -> str:
+        """Draw the graph that was trained as SVG, with numbers of the training.
+
+        Args:
+            path: where to write it, if anywhere.
+            options: `annotate` and `color_by` (names such as `"grad_norm"`), `step` or `reduce`
+                (`last`, `mean`, `max` over the steps); see `opgraph.render.make_notes`. Those of
+                `opgraph.render.draw_svg`: theme, direction, title and so on.
+
+        Returns:
+            The SVG text.
+
+        Raises:
+            OpgraphError: there is nothing of a name in `annotate` or `color_by`.
+            RunError: the step is not recorded, or a quantity was not measured then.
+        """
+        from opgraph.api.drawing import draw
+
+        return draw(self.graph.analyze(), path, record=self.record, **options)
+
     def export(self, to: str, output: str | Path, **options: Any) -> Exported:
         """The run for another tool: `csv`, `tensorboard`, `netron` or `model-explorer`."""
         from opgraph.api.exporting import export_run

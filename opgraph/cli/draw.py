@@ -1,24 +1,36 @@
-"""`opgraph draw`: a graph as SVG."""
+"""`opgraph draw`: a graph as SVG, with numbers in its boxes."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from opgraph.cli.console import print_error
-from opgraph.cli.options import analyzed, fold_options, graph_options
+from opgraph.cli.options import analyzed, by_comma, fold_options, graph_options
 
 if TYPE_CHECKING:
+    from opgraph.analysis import Analysis
+    from opgraph.api import Run
     from opgraph.ops import Shape
-    from opgraph.render import Direction, EngineName, ThemeName
 
 
-@click.command(epilog="Example: opgraph draw network.txt -o network.svg --theme dark")
-@graph_options
+@click.command(epilog="Example: opgraph draw network.txt -o network.svg --color-by flops")
+@partial(graph_options, required=False)
 @click.option("-o", "--output", default=None, help="SVG file to write; - for stdout.")
-@click.option("--theme", type=click.Choice(["light", "dark"]), default="light")
+@click.option("--annotate", multiple=True, metavar="NAME,...", callback=by_comma,
+              help="What stands in the boxes: shape, attrs, params (the usual), flops, memory,"
+              " weight_memory, receptive_field, depth; with --run any quantity of it.")  # fmt: skip
+@click.option("--color-by", metavar="NAME", help="Colour the boxes by one of these.")
+@click.option("--run", metavar="RUN", help="Take numbers from this recorded training; draws its"
+              " graph if no FILE is named.")  # fmt: skip
+@click.option("--step", type=click.IntRange(1), metavar="K", help="Numbers of this step.")
+@click.option("--reduce", type=click.Choice(["last", "mean", "max"]), default=None,
+              help="Of all steps: the last number (the default), mean or maximum.")  # fmt: skip
+@click.option("--theme", type=click.Choice(["light", "dark", "print"]), default="light",
+              help="print is black and white.")  # fmt: skip
 @click.option("--direction", type=click.Choice(["TB", "LR"]), default="TB",
               help="Top to bottom or left to right.")  # fmt: skip
 @click.option("--engine", type=click.Choice(["builtin", "dot"]), default="builtin",
@@ -27,31 +39,30 @@ if TYPE_CHECKING:
 @fold_options("auto")
 @click.option("--legend/--no-legend", default=True, help="Explain colours and marks.")
 def command(
-    file: str,
+    file: str | None,
     settings: tuple[str, ...],
     input_shape: Shape | None,
     classes: int | None,
     output: str | None,
-    theme: ThemeName,
-    direction: Direction,
-    engine: EngineName,
-    title: str | None,
-    fold: str,
-    opened: tuple[str, ...],
-    legend: bool,
+    annotate: tuple[str, ...],
+    run: str | None,
+    **options: Any,
 ) -> int:
     """Draw a graph as SVG, each node with its op, output shape and parameters.
 
     Where shapes do not fit, the picture shows everything up to the node in question, which is red;
     the exit code is 2 then.
     """
+    from opgraph.api.drawing import draw
     from opgraph.files import write_text
-    from opgraph.render import draw_svg
 
-    analysis = analyzed(file, settings, input_shape, classes)
-    svg = draw_svg(analysis, theme=theme, direction=direction, engine=engine, title=title,
-                   legend=legend, fold=fold, opened=opened)  # fmt: skip
-    target = output or f"{Path(file).stem if file != '-' else 'graph'}.svg"
+    recorded = _open(run)
+    if file is None and recorded is None:
+        raise click.UsageError("name a FILE to draw, or a recorded training: --run RUN")
+    analysis = _analysis(file, recorded, settings, input_shape, classes)
+    record = None if recorded is None else recorded.record
+    svg = draw(analysis, annotate=annotate or None, record=record, **options)
+    target = output or f"{_stem(file, recorded)}.svg"
     if target == "-":
         click.echo(svg, nl=False)
     else:
@@ -60,3 +71,31 @@ def command(
     for error in analysis.errors:
         print_error(error)
     return 2 if analysis.errors else 0
+
+
+def _open(run: str | None) -> Run | None:
+    if run is None:
+        return None
+    from opgraph.api import Run
+
+    return Run(run)
+
+
+def _analysis(
+    file: str | None,
+    run: Run | None,
+    settings: tuple[str, ...],
+    input_shape: Shape | None,
+    classes: int | None,
+) -> Analysis:
+    """The facts of the graph in the file, or of the one that was trained."""
+    if file is not None or run is None:
+        return analyzed(file or "-", settings, input_shape, classes)
+    graph = run.graph.set(*settings) if settings else run.graph
+    return graph.analyze(input_shape, classes)
+
+
+def _stem(file: str | None, run: Run | None) -> str:
+    if file is None and run is not None:
+        return run.path.resolve().name
+    return "graph" if file in (None, "-") else Path(file).stem

@@ -72,10 +72,10 @@ def by_comma(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...
     return tuple(word.strip() for text in given for word in text.split(",") if word.strip())
 
 
-def graph_options(command: Command) -> Command:
+def graph_options(command: Command, *, required: bool = True) -> Command:
     """The graph to read and what overrides it: FILE, --set, --input-shape, --classes."""
     options = [
-        click.argument("file"),
+        click.argument("file", required=required),
         click.option("--set", "settings", multiple=True, metavar="GLOB.ATTR=VALUE",
                      help="Override an attribute of all nodes that a glob matches."),
         click.option("--input-shape", type=ShapeType(),

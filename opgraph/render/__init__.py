@@ -14,6 +14,7 @@ from opgraph.render.draw import (
     to_graphviz,
 )
 from opgraph.render.findings import findings_table
+from opgraph.render.notes import Notes, make_notes
 from opgraph.render.op_pages import op_page, ops_table
 from opgraph.render.rule_pages import rule_page, rules_index
 from opgraph.render.table import facts_table
@@ -26,6 +27,7 @@ __all__ = [
     "Direction",
     "EdgeShapes",
     "EngineName",
+    "Notes",
     "TextTable",
     "ThemeName",
     "Tiles",
@@ -34,6 +36,7 @@ __all__ = [
     "draw_svg",
     "facts_table",
     "findings_table",
+    "make_notes",
     "make_tiles",
     "mark_window",
     "op_page",

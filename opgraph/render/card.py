@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -56,6 +56,7 @@ class Show:
     shapes: bool = True
     params: bool = True
     attrs: bool = True
+    fold_flops: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Card:
         compact: one row that stands for all of them where it fits.
         doubled: whether the border is, since the box stands for several nodes.
         category: what colours it: an op's category, `error` or `ghost`.
+        notes: rows that stand below, whether the card is compact or not.
+        heat: level of a scale that colours it instead of its category.
         width: the width it wants.
         reason: an error, set in lines below the rows.
     """
@@ -77,12 +80,14 @@ class Card:
     reason: str | None = None
     compact: Row | None = None
     doubled: bool = False
+    notes: tuple[Row, ...] = ()
+    heat: str | None = None
 
     def rows_at(self, width: float) -> tuple[Row, ...]:
         """The rows to be set at a width."""
         if self.compact and self.compact.width <= width - LEFT - RIGHT:
-            return (self.compact,)
-        return self.rows
+            return (self.compact, *self.notes)
+        return (*self.rows, *self.notes)
 
     def height(self, width: float) -> float:
         """Its height at a width; always even, so that middles are whole pixels."""
@@ -123,6 +128,17 @@ def node_card(facts: NodeFacts, show: Show, ghost: bool = False) -> Card:
         reason=clean(facts.error.problem) if facts.error else None,
         compact=_on_one_line(rows) if quiet or ghost else None,
     )
+
+
+def with_notes(card: Card, notes: Sequence[tuple[str, str]], heat: str | None) -> Card:
+    """The card with a row for each label and value, and in the colour of a level, if any."""
+    rows = tuple(
+        Row((Run(clean(label), "parts"),), (Run(text, "params"),)) for label, text in notes
+    )
+    widest = LEFT + RIGHT + max((row.width for row in rows), default=0.0)
+    width = min(MOST_WIDTH, max(card.width, widest))
+    is_plain = card.category not in ("error", "ghost")
+    return replace(card, notes=rows, width=width, heat=heat if is_plain else None)
 
 
 def _as(runs: tuple[Run, ...], kind: str) -> tuple[Run, ...]:
@@ -242,12 +258,13 @@ def wrap(text: str, room: float, kind: str) -> list[str]:
 
 def set_card(card: Card, width: float, height: float) -> tuple[Item, ...]:
     """The things to draw, with the origin in the upper left corner of the box."""
-    box = Rect(0.0, 0.0, width, height, f"box c-{card.category}", RADIUS)
+    kind = f"box h-{card.heat}" if card.heat else f"box c-{card.category}"
+    box = Rect(0.0, 0.0, width, height, kind, RADIUS)
     items: list[Item] = [box]
     if card.doubled:
         size = width - 2 * INSET, height - 2 * INSET
-        items.append(Rect(INSET, INSET, *size, f"box c-{card.category}", RADIUS - INSET))
-    elif card.category not in ("ghost", "opaque"):
+        items.append(Rect(INSET, INSET, *size, kind, RADIUS - INSET))
+    elif card.category not in ("ghost", "opaque") and not card.heat:
         items.append(Shape(bar_data(height), f"b-{card.category}"))
     rows = card.rows_at(width)
     for index, row in enumerate(rows):

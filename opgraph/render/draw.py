@@ -11,6 +11,7 @@ from opgraph.errors import MissingDependencyError
 from opgraph.render.card import Show
 from opgraph.render.dot import arrange_by_dot
 from opgraph.render.layout import Layout, Sketch, arrange
+from opgraph.render.notes.model import Notes
 from opgraph.render.picture import Options, Picture
 from opgraph.render.scene import Scene
 from opgraph.render.svg import write_svg
@@ -40,6 +41,7 @@ def draw_scene(
     mark: str | None = None,
     fold: str | int = "auto",
     opened: Iterable[str] = (),
+    notes: Notes | None = None,
 ) -> Scene:
     """The picture of a graph as a tree of boxes, texts and lines; see `draw_svg`."""
 
@@ -48,8 +50,10 @@ def draw_scene(
             return arrange_by_dot(sketch, direction)
         return arrange(sketch, direction, wrap)
 
-    show = Show(show_shapes, show_params, show_attrs)
-    options = Options(show, edge_shapes if show_shapes else "none", title, legend, foot, mark)
+    notes = notes or Notes()
+    show = notes.show or Show(show_shapes, show_params, show_attrs)
+    shapes = edge_shapes if show_shapes else "none"
+    options = Options(show, shapes, title, legend, foot, mark, notes)
     folded = fold_regions(analysis, fold, opened, () if mark is None else (mark,))
     return Picture(folded, options, place, direction == "LR").scene()
 
@@ -71,6 +75,7 @@ def draw_svg(
     mark: str | None = None,
     fold: str | int = "auto",
     opened: Iterable[str] = (),
+    notes: Notes | None = None,
 ) -> str:
     """The picture of a graph as a self-contained SVG; the same bytes every time.
 
@@ -78,7 +83,7 @@ def draw_svg(
 
     Args:
         analysis: the graph and its facts.
-        theme: `light` or `dark`.
+        theme: `light`, `dark` or `print`, which is black and white.
         direction: top to bottom (`TB`) or left to right (`LR`).
         engine: `builtin`, or `dot` for the layout of Graphviz.
         show_shapes: whether shapes are shown in the boxes and at the lines.
@@ -93,6 +98,7 @@ def draw_svg(
         fold: `auto` folds regions of a large graph until it fits on a page, `none` draws all nodes,
             a number says about how many boxes there may be, a glob folds the regions called so.
         opened: globs over folds and nodes that are to be open.
+        notes: numbers in the boxes and colours by number; see `make_notes`.
 
     Raises:
         MissingDependencyError: `engine="dot"` and no Graphviz at hand.
@@ -113,6 +119,7 @@ def draw_svg(
         mark=mark,
         fold=fold,
         opened=opened,
+        notes=notes,
     )
     return write_svg(scene, THEMES[theme])
 

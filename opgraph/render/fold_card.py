@@ -47,7 +47,8 @@ def fold_card(facts: FoldFacts, show: Show) -> Card:
     if show.params:
         none = facts.totals.params.value == facts.totals.params.unknown == 0
         params = () if none else (Run(params_total(facts), "params"),)
-        rows.append(Row(params, (Run(flops_total(facts), "parts"),)))
+        flops = (Run(flops_total(facts), "parts"),) if show.fold_flops else ()
+        rows += [Row(params, flops)] if params or flops else []
     if show.attrs:
         rows.append(Row((_ops_run(facts),)))
     widest = LEFT + RIGHT + max(row.width for row in rows)

@@ -60,7 +60,7 @@ def legend_rows(
 
 def _categories(cards: Sequence[Card]) -> Iterator[Entry]:
     """One chip for each colour; categories that share one share the chip."""
-    used = {card.category for card in cards}
+    used = {card.category for card in cards if not card.heat}
     shared: dict[str, list[str]] = {}
     for category in filter(used.__contains__, WORDS):
         shared.setdefault(SAME_COLOUR.get(category, category), []).append(category)

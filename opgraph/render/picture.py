@@ -9,12 +9,15 @@ from functools import cached_property
 from opgraph.analysis import Analysis, Folded
 from opgraph.graph import Edge
 from opgraph.render.captions import description, footer, tooltip
-from opgraph.render.card import Card, Show, is_quiet, measure, node_card, set_card
+from opgraph.render.card import Card, Show, is_quiet, measure, node_card, set_card, with_notes
 from opgraph.render.cleaning import clean
 from opgraph.render.fold_card import fold_card, fold_tooltip
+from opgraph.render.heat_legend import heat_rows, scope_row
 from opgraph.render.layout import Box, Layout, Line, Point, Sketch, Wire
 from opgraph.render.legend import legend_rows
 from opgraph.render.metrics import shorten
+from opgraph.render.notes.model import Notes
+from opgraph.render.scale import Scale, level_of, scale_for
 from opgraph.render.scene import Group, Item, Path, Rect, Scene, Shape, Text
 from opgraph.render.stubs import Tag, with_tags
 from opgraph.render.tag import TAG_WIDTH, set_tag
@@ -43,6 +46,7 @@ class Options:
         legend: whether colours and type are explained.
         foot: whether the totals stand below.
         mark: name of a node with a frame around it, if any.
+        notes: numbers in the boxes, and what colours them.
     """
 
     show: Show = field(default_factory=Show)
@@ -51,6 +55,7 @@ class Options:
     legend: bool = True
     foot: bool = True
     mark: str | None = None
+    notes: Notes = field(default_factory=Notes)
 
 
 @dataclass(frozen=True)
@@ -87,12 +92,42 @@ class Picture:
         """The card of each node."""
         show, facts = self.options.show, self.analysis.facts
         folds = self.folded.folds
-        return [
+        cards = [
             fold_card(folds[name], show)
             if name in folds
             else node_card(facts[name], show, name in self.ghosts)
             for name in self.names
         ]
+        if not self.options.notes.all:
+            return cards
+        return [self._noted(name, card) for name, card in zip(self.names, cards, strict=True)]
+
+    def _noted(self, name: str, card: Card) -> Card:
+        notes, inside = self.options.notes, self._inside(name)
+        rows = [row for note in notes.rows for row in note.rows(inside)]
+        return with_notes(card, rows, self.levels.get(name))
+
+    def _inside(self, name: str) -> tuple[str, ...]:
+        """The nodes that a box stands for."""
+        folds = self.folded.folds
+        return folds[name].fold.nodes if name in folds else (name,)
+
+    @cached_property
+    def scale(self) -> Scale | None:
+        """The scale of colour over all boxes."""
+        note = self.options.notes.colour
+        if note is None:
+            return None
+        return scale_for((note.number(self._inside(name)) for name in self.names), note.wanted)
+
+    @cached_property
+    def levels(self) -> dict[str, str]:
+        """The level of colour of each box; none of a picture without colour."""
+        note, scale = self.options.notes.colour, self.scale
+        if note is None:
+            return {}
+        numbers = {name: note.number(self._inside(name)) for name in self.names}
+        return {name: level_of(scale, number) for name, number in numbers.items()}
 
     @cached_property
     def width(self) -> float:
@@ -178,16 +213,23 @@ class Picture:
         for (name, index), card in zip(self.names.items(), self.cards, strict=True):
             height = self.heights[index]
             facts = self.analysis[name]
-            inside = self.folded.folds.get(name)
             frame = (_frame(self.width, height),) if name == self.options.mark else ()
             yield Group(
                 (*frame, *set_card(card, self.width, height)),
                 at=layout.corners[index],
                 ident=f"n{index}",
                 kind="node",
-                title=fold_tooltip(inside) if inside else tooltip(facts),
+                title=self._tooltip(name),
                 data={"node": name, "op": facts.node.kind.kind},
             )
+
+    def _tooltip(self, name: str) -> str:
+        """Everything about a box, notes in full at the end."""
+        folds = self.folded.folds
+        text = fold_tooltip(folds[name]) if name in folds else tooltip(self.analysis[name])
+        inside = self._inside(name)
+        lines = [line for note in self.options.notes.all for line in note.lines(inside)]
+        return "\n".join([text, *lines])
 
     def _lines(self, layout: Layout, tags: tuple[Tag, ...]) -> Iterable[Item]:
         by_net: dict[tuple[int, int], list[Line]] = {}
@@ -230,7 +272,7 @@ class Picture:
         items: list[Item] = []
         bottom = top
         if self.options.legend:
-            rows = legend_rows(self.folded, self.cards, width, cut)
+            rows = [*self._note_rows(width), *legend_rows(self.folded, self.cards, width, cut)]
             bottom += LEGEND_LEAD
             for row in rows:
                 items.append(Group(row, Point(MARGIN, bottom)))
@@ -243,6 +285,14 @@ class Picture:
                 bottom += LEGEND_ROW
             bottom -= LEGEND_ROW
         return tuple(items), bottom
+
+    def _note_rows(self, width: float) -> list[tuple[Item, ...]]:
+        """What the legend says of notes."""
+        notes, folded = self.options.notes, bool(self.folded.folds)
+        rows = scope_row(notes, folded, width)
+        if notes.colour is not None:
+            rows += heat_rows(notes.colour, self.scale, self.levels.values(), folded, width)
+        return rows
 
 
 def _frame(width: float, height: float) -> Rect:

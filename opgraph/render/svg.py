@@ -13,11 +13,13 @@ from math import hypot
 from zlib import crc32
 
 from opgraph.render.cleaning import clean
+from opgraph.render.heat import heat_rules
 from opgraph.render.layout import Point
 from opgraph.render.scene import ORIGIN, Group, Item, Leaf, Path, Rect, Scene, Text
 from opgraph.render.theme import FONT_FAMILY, TYPE, Theme
 
 ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
+LEVEL = re.compile(r"\bh-(\w+)")
 UNSAFE = re.compile("[&<>\"']")
 
 
@@ -36,7 +38,7 @@ def write_svg(scene: Scene, theme: Theme) -> str:
             f' aria-labelledby="{root}-title {root}-desc">\n',
             f'<title id="{root}-title">{escape(scene.title)}</title>\n',
             f'<desc id="{root}-desc">{escape(scene.desc)}</desc>\n',
-            f"<style>\n{_styles(theme, root)}</style>\n",
+            f"<style>\n{_styles(theme, root, _levels(scene))}</style>\n",
             body.replace(PREFIX, root),
             "</svg>\n",
         )
@@ -155,8 +157,22 @@ def _pair(point: Point) -> str:
     return f"{number(point.x)} {number(point.y)}"
 
 
-def _styles(theme: Theme, root: str) -> str:
+def _levels(scene: Scene) -> list[str]:
+    """The levels of colour that a picture uses, in a fixed order."""
+    found: set[str] = set()
+    groups: list[Group | Scene] = [scene]
+    while groups:
+        for item in groups.pop().children:
+            if isinstance(item, Group):
+                groups.append(item)
+            elif isinstance(item, Rect) and (match := LEVEL.search(item.kind)):
+                found.add(match[1])
+    return sorted(found)
+
+
+def _styles(theme: Theme, root: str, levels: list[str]) -> str:
     rules = [*_type_rules(theme), *_shape_rules(theme)]
+    rules += heat_rules(theme, levels) if levels else []
     return "".join(f"#{root} {selector}{{{body}}}\n" for selector, body in rules)
 
 

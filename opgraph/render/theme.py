@@ -12,7 +12,7 @@ from typing import Literal
 
 from opgraph.ops import Category
 
-ThemeName = Literal["light", "dark"]
+ThemeName = Literal["light", "dark", "print"]
 FONT_FAMILY = (
     "'Liberation Sans',Arial,Helvetica,'Noto Sans CJK SC','Noto Sans SC','PingFang SC',"
     "'Microsoft YaHei','WenQuanYi Zen Hei','Hiragino Sans',sans-serif"
@@ -108,6 +108,22 @@ CATEGORIES: Mapping[Category, str] = {
     "opaque": "#8A8F98",
 }
 
+# What learns is darkest; the name of the op in each box tells the rest apart.
+GREYS: Mapping[Category, str] = {
+    "input": "#8C8C8C",
+    "convolution": "#1A1A1A",
+    "dense": "#262626",
+    "normalization": "#5C5C5C",
+    "activation": "#A6A6A6",
+    "pooling": "#808080",
+    "shape": "#808080",
+    "merge": "#999999",
+    "recurrent": "#404040",
+    "attention": "#404040",
+    "regularization": "#B0B0B0",
+    "opaque": "#707070",
+}
+
 THEMES: Mapping[ThemeName, Theme] = {
     "light": Theme(
         name="light",
@@ -134,5 +150,18 @@ THEMES: Mapping[ThemeName, Theme] = {
         error_text="#FCA5A5",
         tint=0.08,
         categories={**CATEGORIES, "input": "#94A3B8", "pooling": "#A27CC0", "shape": "#A27CC0"},
+    ),
+    "print": Theme(
+        name="print",
+        background="#FFFFFF",
+        surface="#FFFFFF",
+        border="#555555",
+        text="#0A0A0A",
+        muted="#4A4A4A",
+        edge="#333333",
+        error="#000000",
+        error_text="#010101",
+        tint=0.07,
+        categories=GREYS,
     ),
 }

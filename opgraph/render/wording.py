@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from math import isfinite, isnan
 from typing import Any, cast
 
 from opgraph.ops import Shape
@@ -49,6 +50,28 @@ def si_text(value: float | None, unit: str = "") -> str:
         value, power = value / 1000, power + 1
     digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
     return f"{value:.{digits}f} {PREFIXES[power]}{unit}"
+
+
+def figure_text(value: float, unit: str = "") -> str:
+    """A measured number in three significant digits; SI prefixes from a thousand on.
+
+    >>> figure_text(0.5), figure_text(-1234.5), figure_text(1.234e-5), figure_text(896, "FLOP")
+    ('0.500', '−1.23 k', '1.23e−5', '896 FLOP')
+    """
+    if not isfinite(value):
+        return "NaN" if isnan(value) else "Inf" if value > 0 else "−Inf"
+    size = abs(value)
+    if size >= 999.5 or value == int(value):
+        text = si_text(size, unit)
+    else:
+        number = f"{size:#.3g}".rstrip(".") if size >= 1e-3 else _with_exponent(size)
+        text = f"{number} {unit}".rstrip()
+    return f"−{text}" if value < 0 else text
+
+
+def _with_exponent(size: float) -> str:
+    number, exponent = f"{size:.2e}".split("e")
+    return f"{number}e−{abs(int(exponent))}"
 
 
 def sizes_text(sizes: tuple[int | Fraction, ...] | None) -> str:

@@ -37,6 +37,40 @@ def test_the_tables_need_no_opgraph(run):
     assert one.update_ratio == pytest.approx(one.update_norm / one.value_norm, rel=1e-12)
 
 
+def test_draw_writes_numbers_of_the_run_into_the_picture(run, tmp_path):
+    svg = run.draw(tmp_path / "x.svg", annotate="grad_norm", color_by="update_ratio", step=7)
+    assert (tmp_path / "x.svg").read_text(encoding="utf-8") == svg
+    frame = pd.read_parquet(run.path / "weight")
+    for one in frame[frame.step == 7].itertuples():
+        assert f"grad_norm {one.weight} (step 7): {one.grad_norm!r}" in svg
+        assert f"{one.grad_norm:#.3g}".rstrip(".") in svg or one.grad_norm < 1e-3
+    assert "step 7" in svg
+    assert "around 0.001" in svg
+
+
+def test_a_ratio_is_coloured_by_the_largest_weight_of_a_node(run):
+    from opgraph.render import make_notes
+
+    notes = make_notes(run.graph.analyze(), color_by="update_ratio", record=run.record, step=7)
+    frame = pd.read_parquet(run.path / "weight").query("step == 7 and node == 'conv'")
+    ratios = frame.set_index("weight").update_ratio
+    assert notes.colour.number(["conv"]) == ratios.kernel != ratios.bias
+
+
+def test_draw_on_the_command_line_draws_the_graph_of_the_run(run, tmp_path, capsys):
+    from opgraph.cli import main
+
+    target = tmp_path / "x.svg"
+    words = ["draw", "--run", str(run.path), "-o", str(target), "--color-by", "grad_norm"]
+    assert main([*words, "--reduce", "mean"]) == 0
+    assert f"({len(run.graph)} nodes)" in capsys.readouterr().err
+    assert "mean over steps 1 to 60" in target.read_text(encoding="utf-8")
+    assert main([*words, "--step", "7", "--reduce", "mean"]) == 2
+    assert "a single step has nothing to reduce" in capsys.readouterr().err
+    assert main([*words, "--step", "61"]) == 2
+    assert "expected a step from 1 to 60, received 61" in capsys.readouterr().err
+
+
 def test_the_classes_come_from_the_data(run):
     fc = run.graph.inner["fc"]
     assert fc.op.units == 10

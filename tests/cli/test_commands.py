@@ -196,3 +196,33 @@ def test_a_garbage_file_ends_quickly(opgraph, tmp_path):
     code, _, err = opgraph("check", tmp_path / "noise.txt")
     assert code == 2
     assert len(err) < 4_000
+
+
+def test_draw_colours_by_a_fact(opgraph, tmp_path):
+    path = tmp_path / "g.svg"
+    code, _, err = opgraph(
+        "draw", CNN, "-o", path, "--annotate", "shape, flops", "--color-by", "flops"
+    )
+    assert code == 0
+    assert "wrote" in err
+    text = path.read_text(encoding="utf-8")
+    assert "9.45 MFLOP" in text
+    assert "logarithmic" in text
+    assert "864 + 32" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([CNN, "--annotate", "flosp"], "did you mean 'flops'?"),
+        ([CNN, "--color-by", "grad_norm"], "name a recorded training: --run RUN"),
+        ([CNN, "--step", "3"], "a graph has no steps"),
+        ([CNN, "--run", "nowhere"], "nowhere"),
+        ([], "name a FILE to draw, or a recorded training: --run RUN"),
+    ],
+)
+def test_draw_that_cannot_be_done_writes_nothing(opgraph, tmp_path, words, message):
+    code, _, err = opgraph("draw", *words, "-o", tmp_path / "x.svg")
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert not (tmp_path / "x.svg").exists()
