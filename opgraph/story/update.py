@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from opgraph.record import Array
+from opgraph.reference import Update
 from opgraph.story.checks import EPSILON_32, worked
 from opgraph.story.formula import (
     Expr,
@@ -27,7 +29,7 @@ from opgraph.story.formula import (
     times,
 )
 from opgraph.story.model import Block, Item, say
-from opgraph.story.opinion import new_weight
+from opgraph.story.opinion import Element, clipped, gradients, updated
 from opgraph.story.view import Index, NodeView, StepView, named
 
 TOLD = ("SGD", "RMSprop", "Adam", "AdamW")
@@ -67,6 +69,21 @@ class Updated:
         """A recorded number of this element: `after`, a slot, a slot before."""
         array = self.view.trained(self.weight, what)
         return None if array is None else float(array[self.at])
+
+    @cached_property
+    def opinion(self) -> Update | None:
+        """What `reference` makes of the same step."""
+        return updated(Element(self.view, self.weight, self.at))
+
+    def opinion_of_slot(self, slot: str) -> float | None:
+        """The independent value of a slot after the update."""
+        found = None if self.opinion is None else self.opinion.new_slots.get(slot)
+        return None if found is None else float(found)
+
+    @property
+    def opinion_of_weight(self) -> float | None:
+        """The independent value of the weight after the update."""
+        return None if self.opinion is None else float(self.opinion.new_weight)
 
     def name(self, what: str) -> str:
         """What such a number is called."""
@@ -119,11 +136,7 @@ def _clip_factor(step: StepView) -> float | None:
     limit = float(step.facts.settings.get("global_clipnorm") or 0)
     if not limit:
         return None
-    grads = [
-        a
-        for n, a in step.tensors.arrays.items()
-        if a is not None and f"{n.what}".endswith(".grad") and not n.what.startswith("output")
-    ]
+    grads = gradients(step)
     total = math.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in grads))
     return min(1.0, limit / total) if total else 1.0
 
@@ -145,7 +158,12 @@ def _clipped(view: NodeView, name: str, at: Index, grad: Array, factor: float | 
         expression = Num(min(limit, max(-limit, value)))
     if expression is None:
         return value
-    yield worked(named(view.name, f"{name}.clipped", at), None, expression)
+    yield worked(
+        named(view.owner, f"{name}.clipped", at),
+        None,
+        expression,
+        independent=clipped(Element(view, name, at)),
+    )
     return evaluate(expression)
 
 
@@ -191,7 +209,7 @@ def _new(
         formula,
         _plus(Num(before), change),
         recorded=one.recorded("after"),
-        independent=new_weight(one, before),
+        independent=one.opinion_of_weight,
         terms=4,
         scale=max(abs(before), abs(one.before)) + step * loss,
         unit=EPSILON_32,
@@ -204,7 +222,13 @@ def _plus(base: Num, change: Expr) -> Sum:
 
 def _slot(one: Updated, slot: str, formula: Expr, numbers: Expr, scale: float) -> Iterator[Item]:
     yield worked(
-        one.name(slot), formula, numbers, recorded=one.recorded(slot), terms=2, scale=scale
+        one.name(slot),
+        formula,
+        numbers,
+        recorded=one.recorded(slot),
+        independent=one.opinion_of_slot(slot),
+        terms=2,
+        scale=scale,
     )
 
 
