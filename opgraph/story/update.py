@@ -103,7 +103,7 @@ def tell_update(step: StepView) -> Iterator[Block]:
 
 def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
     grad, after = view.trained(name), view.trained(name, "after")
-    if after is None:
+    if after is None or name.startswith("moving_"):  # those are told in the last phase
         return
     at = view.weight_at(name)
     yield say(
@@ -122,13 +122,25 @@ def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
     if view.step.facts.optimizer in TOLD and not updated.setting("amsgrad"):
         yield from _TELLERS[view.step.facts.optimizer](updated)
     else:
-        yield say(
-            "update.unknown",
-            optimizer=view.step.facts.optimizer,
-            before=updated.before,
-            after=float(after[at]),
-        )
+        yield from _by_reference(updated)
     yield from _ratio(view, name)
+
+
+def _by_reference(one: Updated) -> Iterator[Item]:
+    """Recorded numbers beside independent ones, where the formula is not written out."""
+    optimizer, new = one.view.step.facts.optimizer, one.opinion
+    if new is None:
+        after = one.recorded("after")
+        yield say("update.unknown", optimizer=optimizer, before=one.before, after=after)
+        return
+    yield say("update.by_reference", optimizer=optimizer, before=one.before)
+    for slot, value in new.new_slots.items():
+        old, moved = one.recorded(f"{slot}.before") or 0.0, float(value)
+        yield from _slot(one, slot, None, Num(moved), abs(old) + abs(moved))
+    change = Num(float(new.new_weight))
+    step = abs(float(new.parts["step"]))
+    missing = 1 - one.setting("beta_2") ** one.view.step.tensors.step
+    yield from _new(one, 0.0, None, change, 1 / missing if missing < 1 else 1.0, step)
 
 
 def _clip_factor(step: StepView) -> float | None:
@@ -192,7 +204,12 @@ def _decayed(one: Updated) -> Any:
 
 
 def _new(
-    one: Updated, before: float, formula: Expr, change: Expr, loss: float = 1.0
+    one: Updated,
+    before: float,
+    formula: Expr | None,
+    change: Expr,
+    loss: float = 1.0,
+    step: float | None = None,
 ) -> Iterator[Item]:
     """The new value of the weight.
 
@@ -202,25 +219,24 @@ def _new(
         formula: in symbols.
         change: what is added.
         loss: how much the rounding of the corrections is enlarged.
+        step: how far the weight goes; as far as the change says when left out.
     """
-    step = abs(evaluate(change))
+    size = abs(evaluate(change)) if step is None else step
     yield worked(
         one.name("after"),
         formula,
-        _plus(Num(before), change),
+        change if formula is None else add(Num(before), change),
         recorded=one.recorded("after"),
         independent=one.opinion_of_weight,
         terms=4,
-        scale=max(abs(before), abs(one.before)) + step * loss,
+        scale=max(abs(before), abs(one.before)) + size * loss,
         unit=EPSILON_32,
     )
 
 
-def _plus(base: Num, change: Expr) -> Sum:
-    return add(base, change)
-
-
-def _slot(one: Updated, slot: str, formula: Expr, numbers: Expr, scale: float) -> Iterator[Item]:
+def _slot(
+    one: Updated, slot: str, formula: Expr | None, numbers: Expr, scale: float
+) -> Iterator[Item]:
     yield worked(
         one.name(slot),
         formula,
@@ -303,12 +319,7 @@ def _sgd(one: Updated) -> Iterator[Item]:
 
 def _rmsprop(one: Updated) -> Iterator[Item]:
     if one.setting("centered"):
-        yield say(
-            "update.unknown",
-            optimizer="RMSprop(centered)",
-            before=one.before,
-            after=one.recorded("after"),
-        )
+        yield from _by_reference(one)
         return
     rho, g, rate = one.setting("rho"), one.gradient, one.rate
     before = yield from _decayed(one)

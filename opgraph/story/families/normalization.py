@@ -229,7 +229,7 @@ def _gamma_and_beta(view: NodeView) -> Iterator[Item]:
     if "beta" in view.weights:
         (channel,) = at = view.weight_at("beta")
         yield say("backward.beta", channel=channel)
-        yield bias_gradient(view, np.take(view.grad, channel, axis=axis), at, "beta")
+        yield from bias_gradient(view, np.take(view.grad, channel, axis=axis), at, "beta")
 
 
 def _last_two(items: Iterator[Item]) -> Iterator[Item]:
@@ -298,7 +298,7 @@ def tell_layer_backward(view: NodeView) -> Iterator[Item]:
     if "beta" in view.weights:
         (channel,) = at = view.weight_at("beta")
         yield say("backward.beta", channel=channel)
-        yield bias_gradient(view, view.grad[..., channel], at, "beta")
+        yield from bias_gradient(view, view.grad[..., channel], at, "beta")
 
 
 def _layer_terms(view: NodeView) -> Iterator[Item]:
