@@ -32,6 +32,7 @@ from opgraph.story.model import Block, Item, say
 from opgraph.story.opinion import Element, clipped, gradients, updated
 from opgraph.story.view import Index, NodeView, StepView, named
 
+OF_SQUARES = ("velocity", "velocity_hat", "accumulator")  # slots that are made of g^2
 TOLD = ("SGD", "RMSprop", "Adam", "AdamW")
 
 
@@ -135,8 +136,9 @@ def _by_reference(one: Updated) -> Iterator[Item]:
         return
     yield say("update.by_reference", optimizer=optimizer, before=one.before)
     for slot, value in new.new_slots.items():
-        old, moved = one.recorded(f"{slot}.before") or 0.0, float(value)
-        yield from _slot(one, slot, None, Num(moved), abs(old) + abs(moved))
+        old, g = one.recorded(f"{slot}.before") or 0.0, one.gradient
+        scale = abs(old) + (g * g if slot in OF_SQUARES else abs(g))
+        yield from _slot(one, slot, None, Num(float(value)), scale)
     change = Num(float(new.new_weight))
     step = abs(float(new.parts["step"]))
     missing = 1 - one.setting("beta_2") ** one.view.step.tensors.step
