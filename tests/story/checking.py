@@ -6,9 +6,9 @@ from arithmetic import last_place, number, read_lines, work_out
 WORDS = {"en": "recorded", "zh": "记录值"}
 
 
-def check_text(text, word):
+def check_text(text, word, bracket="(± "):
     """Work every formula out again; how many lines had one."""
-    lines = read_lines(text, word)
+    lines = read_lines(text, word, bracket)
     for line in lines:
         result = line.formulas[-1]
         for formula in line.formulas[:-1]:

@@ -1,6 +1,8 @@
 """Explanations of real steps: their arithmetic is read out of the text and done again."""
 
+import io
 import random
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -188,6 +190,18 @@ def test_what_cannot_be_meant_is_refused(run, options, message):
 def test_a_file_of_another_kind_is_refused(run, tmp_path):
     with pytest.raises(RunError, match="expected a file that ends in"):
         run.explain(2, node="logits").write(tmp_path / "story.pdf")
+
+
+def test_formulas_on_an_ascii_console_can_be_worked_out(run, monkeypatch):
+    from opgraph.cli import main
+
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert main(["explain", str(run.path), "--step", "2", "--node", "conv2d_2"]) == 0
+    sys.stdout.flush()
+    lines = check_text(raw.getvalue().decode("ascii"), "recorded", "(+- ")
+    values = [[work_out(text) for text in line.formulas[:-1]] for line in lines]
+    assert sum(any(value is not None for value in row) for row in values) >= 10
 
 
 def test_the_command_prints_and_writes(run, tmp_path, capsys):
