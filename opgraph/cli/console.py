@@ -18,14 +18,21 @@ if TYPE_CHECKING:
 # What stands for a character that the console cannot print; anything else becomes "?".
 PLAIN = {"│": "|", "─": "-", "→": "->", "×": "x", "−": "-", "…": "...", "✓": "ok", "≥": ">=",
          "·": ".", "≈": "~", "└": "`", "├": "|", "•": "*",
-         "√": "sqrt", "Σ": "sum ", "‖": "|", "✗": "X", "±": "+-", "“": '"', "”": '"'}  # fmt: skip
+         "√": "sqrt", "Σ": "sum", "‖": "|", "✗": "X", "±": "+-", "“": '"', "”": '"'}  # fmt: skip
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    characters = error.object[error.start : error.end]
-    return "".join(PLAIN.get(char, "?") for char in characters), error.end
+    text, span = error.object, range(error.start, error.end)
+    return "".join(_stand_in(text, at) for at in span), error.end
+
+
+def _stand_in(text: str, at: int) -> str:
+    """What is printed for a character; between blanks × is arithmetic: 2 * 3, but a 3x3 kernel."""
+    if text[at] == "×" and text[at - 1 : at] == text[at + 1 : at + 2] == " ":
+        return "*"
+    return PLAIN.get(text[at], "?")
 
 
 def prepare_streams() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -69,5 +70,6 @@ def command(
     if as_json:
         print_json(found.as_dict())
     elif output is None:
-        click.echo(found.text(console().width), nl=False)
+        # click.echo would write UTF-8 to a console that says it has ASCII alone.
+        sys.stdout.write(found.text(console().width))
     return 0

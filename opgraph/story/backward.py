@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -111,9 +112,10 @@ def _weights_by_reference(view: NodeView) -> Iterator[Item]:
         if grad is None:
             continue
         at = view.weight_at(name)
-        value = view.pulled_weight(name, at)
-        if value is None:
+        shares = view.pulled_shares(name, at)
+        if shares is None or view.owner != view.name:
             continue
+        value = math.fsum(shares.values())
         yield worked(
             named(view.name, f"{name}.grad", at),
             None,

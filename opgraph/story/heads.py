@@ -1,6 +1,7 @@
 """What the loss is made of at each output: labels, probabilities, the loss of each example.
 
-Owns the meaning of labels for the losses that are told in full; tells nothing itself.
+Owns the meaning of labels for the losses that are told in full, and asks `reference` for the
+independent opinion on them; tells nothing itself.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from opgraph.errors import OpgraphError
 from opgraph.record import Array
-from opgraph.story.view import NodeView, StepView, wide
+from opgraph.reference import Loss, compute_loss
+from opgraph.story.view import Index, NodeView, StepView, wide
 
 CATEGORICAL = ("sparse_categorical_crossentropy", "categorical_crossentropy")
 BINARY = ("binary_crossentropy",)
 SQUARED = ("mse",)
 KNOWN = (*CATEGORICAL, *BINARY, *SQUARED)
+ENDS = (("logits", "softmax"), ("logits", "sigmoid"))
 TINY = 1e-300
 
 
@@ -57,7 +61,8 @@ class HeadView:
     def is_told(self) -> bool:
         """Whether its loss can be worked out here."""
         first_port = str(self.about["output"]) in self.step.nodes
-        return self.loss in KNOWN and first_port and not self._arguments_beside_smoothing
+        fits = self.loss in SQUARED or self.ends_in in ENDS[self.loss in BINARY]
+        return self.loss in KNOWN and first_port and fits and not self._arguments_beside_smoothing
 
     @property
     def _arguments_beside_smoothing(self) -> bool:
@@ -132,6 +137,34 @@ class HeadView:
             return each.mean(axis=-1) * self.factors
         return -(t * np.log(p + TINY)).sum(axis=-1) * self.factors
 
+    @cached_property
+    def opinion(self) -> Loss | None:
+        """What `reference` makes of labels and scores; None where it knows no formula.
+
+        Where a layer makes probabilities without keeping the scores, their logarithms serve as
+        scores: those differ from them by a number that is the same for all classes.
+        """
+        settings: dict[str, Any] = {}
+        output = wide(self.view.output)
+        if self.loss not in SQUARED:
+            settings = {"from_logits": True, "label_smoothing": self.smoothing}
+            output = _scores_of(output, self.loss in BINARY) if self.scores is None else self.scores
+        if self.about["class_weights"] is not None:
+            settings["weights"] = self.factors
+        try:
+            return compute_loss(self.loss, self.labels, output, **settings)
+        except OpgraphError:
+            return None
+
+    def opinion_of_loss(self, at: Index) -> float | None:
+        """The independent loss of one place of the output."""
+        found = self.opinion
+        return None if found is None else float(found.examples[at] * found.weights[at])
+
+    def opinion_of_gradient(self, at: Index) -> float | None:
+        """The independent gradient at a score; at the output for a squared error."""
+        return None if self.opinion is None else float(self.opinion.gradient[at]) * self.weight
+
     @property
     def divisor(self) -> int:
         """What the difference of chances and targets is divided by."""
@@ -143,6 +176,12 @@ class HeadView:
         """Gradient at the scores; at the output for a squared error."""
         difference = (self.chances - self.targets) * self.factors[..., None] * self.weight
         return difference * (2 if self.loss in SQUARED else 1) / self.divisor
+
+
+def _scores_of(chances: Array, binary: bool) -> Array:
+    """Scores that softmax or sigmoid makes these probabilities of."""
+    kept = np.log(chances + TINY)
+    return kept - np.log1p(-np.minimum(chances, 1 - 2.0**-53)) if binary else kept
 
 
 def head_views(step: StepView) -> list[HeadView]:

@@ -96,6 +96,8 @@ def _count(view: NodeView) -> Iterator[Item]:
         None,
         expression,
         recorded=None if known is None else float(sum(known)),
+        scale=0.0,
+        drift=0.0,
     )
 
 
@@ -114,6 +116,8 @@ def _weight(
             None,
             Num(CONSTANTS[how]),
             recorded=_furthest(known, CONSTANTS[how]),
+            scale=0.0,
+            drift=0.0,
         )
     else:
         yield say("initial.other", weight=name, how=how or "?")

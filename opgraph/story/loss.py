@@ -72,7 +72,7 @@ def _example(head: HeadView) -> Iterator[Item]:
         named("loss", "", place).replace(".[", "["),
         formula,
         expression,
-        independent=float(head.losses[place]),
+        independent=head.opinion_of_loss(place),
         scale=1.0,
     )
 
@@ -151,7 +151,7 @@ def _mean(head: HeadView, only: bool) -> Iterator[Item]:
         Fraction(Sym("Σ loss"), Sym("count")),
         Fraction(told.numbers, Num(len(each))),
         recorded=None if recorded is None else float(recorded),
-        independent=float(each.mean()),
+        independent=None if head.opinion is None else head.opinion.mean,
         terms=len(each),
         scale=told.scale / len(each) + 1.0,
     )
@@ -181,11 +181,13 @@ def _total(step: StepView, heads: list[HeadView]) -> Iterator[Item]:
         return
     terms = tuple(times(Num(head.weight), Num(float(head.losses.mean()))) for head in heads)
     recorded = step.tensors.figures.get("loss") if _penalty(step) is None else None
+    opinions = [0.0 if h.opinion is None else h.weight * h.opinion.mean for h in heads]
     yield worked(
         "loss",
         None,
         Sum(terms),
         recorded=recorded,
+        independent=sum(opinions) if all(head.opinion for head in heads) else None,
         terms=sum(h.losses.size for h in heads),
         scale=1.0,
     )
@@ -226,7 +228,7 @@ def _first(head: HeadView) -> Iterator[Item]:
         Fraction(times(*symbols, names) if symbols else names, Sym("count")),
         Fraction(top, Num(head.divisor)),
         recorded=float(grad[at]) if grad is not None and single else None,
-        independent=float(head.gradient[at]),
+        independent=head.opinion_of_gradient(at),
         terms=4,
         scale=(abs(p) + abs(t)) * abs(factor) / head.divisor,
         unit=view.unit,

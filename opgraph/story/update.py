@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from opgraph.record import Array
+from opgraph.reference import Update
 from opgraph.story.checks import EPSILON_32, worked
 from opgraph.story.formula import (
     Expr,
@@ -27,9 +29,10 @@ from opgraph.story.formula import (
     times,
 )
 from opgraph.story.model import Block, Item, say
-from opgraph.story.opinion import new_weight
+from opgraph.story.opinion import Element, clipped, gradients, updated
 from opgraph.story.view import Index, NodeView, StepView, named
 
+OF_SQUARES = ("velocity", "velocity_hat", "accumulator")  # slots that are made of g^2
 TOLD = ("SGD", "RMSprop", "Adam", "AdamW")
 
 
@@ -68,6 +71,21 @@ class Updated:
         array = self.view.trained(self.weight, what)
         return None if array is None else float(array[self.at])
 
+    @cached_property
+    def opinion(self) -> Update | None:
+        """What `reference` makes of the same step."""
+        return updated(Element(self.view, self.weight, self.at))
+
+    def opinion_of_slot(self, slot: str) -> float | None:
+        """The independent value of a slot after the update."""
+        found = None if self.opinion is None else self.opinion.new_slots.get(slot)
+        return None if found is None else float(found)
+
+    @property
+    def opinion_of_weight(self) -> float | None:
+        """The independent value of the weight after the update."""
+        return None if self.opinion is None else float(self.opinion.new_weight)
+
     def name(self, what: str) -> str:
         """What such a number is called."""
         return named(self.view.owner, f"{self.weight}.{what}", self.at)
@@ -86,7 +104,7 @@ def tell_update(step: StepView) -> Iterator[Block]:
 
 def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
     grad, after = view.trained(name), view.trained(name, "after")
-    if after is None:
+    if after is None or name.startswith("moving_"):  # those are told in the last phase
         return
     at = view.weight_at(name)
     yield say(
@@ -105,13 +123,26 @@ def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
     if view.step.facts.optimizer in TOLD and not updated.setting("amsgrad"):
         yield from _TELLERS[view.step.facts.optimizer](updated)
     else:
-        yield say(
-            "update.unknown",
-            optimizer=view.step.facts.optimizer,
-            before=updated.before,
-            after=float(after[at]),
-        )
+        yield from _by_reference(updated)
     yield from _ratio(view, name)
+
+
+def _by_reference(one: Updated) -> Iterator[Item]:
+    """Recorded numbers beside independent ones, where the formula is not written out."""
+    optimizer, new = one.view.step.facts.optimizer, one.opinion
+    if new is None:
+        after = one.recorded("after")
+        yield say("update.unknown", optimizer=optimizer, before=one.before, after=after)
+        return
+    yield say("update.by_reference", optimizer=optimizer, before=one.before)
+    for slot, value in new.new_slots.items():
+        old, g = one.recorded(f"{slot}.before") or 0.0, one.gradient
+        scale = abs(old) + (g * g if slot in OF_SQUARES else abs(g))
+        yield from _slot(one, slot, None, Num(float(value)), scale)
+    change = Num(float(new.new_weight))
+    step = abs(float(new.parts["step"]))
+    missing = 1 - one.setting("beta_2") ** one.view.step.tensors.step
+    yield from _new(one, 0.0, None, change, 1 / missing if missing < 1 else 1.0, step)
 
 
 def _clip_factor(step: StepView) -> float | None:
@@ -119,11 +150,7 @@ def _clip_factor(step: StepView) -> float | None:
     limit = float(step.facts.settings.get("global_clipnorm") or 0)
     if not limit:
         return None
-    grads = [
-        a
-        for n, a in step.tensors.arrays.items()
-        if a is not None and f"{n.what}".endswith(".grad") and not n.what.startswith("output")
-    ]
+    grads = gradients(step)
     total = math.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in grads))
     return min(1.0, limit / total) if total else 1.0
 
@@ -145,7 +172,12 @@ def _clipped(view: NodeView, name: str, at: Index, grad: Array, factor: float | 
         expression = Num(min(limit, max(-limit, value)))
     if expression is None:
         return value
-    yield worked(named(view.name, f"{name}.clipped", at), None, expression)
+    yield worked(
+        named(view.owner, f"{name}.clipped", at),
+        None,
+        expression,
+        independent=clipped(Element(view, name, at)),
+    )
     return evaluate(expression)
 
 
@@ -174,7 +206,12 @@ def _decayed(one: Updated) -> Any:
 
 
 def _new(
-    one: Updated, before: float, formula: Expr, change: Expr, loss: float = 1.0
+    one: Updated,
+    before: float,
+    formula: Expr | None,
+    change: Expr,
+    loss: float = 1.0,
+    step: float | None = None,
 ) -> Iterator[Item]:
     """The new value of the weight.
 
@@ -184,27 +221,32 @@ def _new(
         formula: in symbols.
         change: what is added.
         loss: how much the rounding of the corrections is enlarged.
+        step: how far the weight goes; as far as the change says when left out.
     """
-    step = abs(evaluate(change))
+    size = abs(evaluate(change)) if step is None else step
     yield worked(
         one.name("after"),
         formula,
-        _plus(Num(before), change),
+        change if formula is None else add(Num(before), change),
         recorded=one.recorded("after"),
-        independent=new_weight(one, before),
+        independent=one.opinion_of_weight,
         terms=4,
-        scale=max(abs(before), abs(one.before)) + step * loss,
+        scale=max(abs(before), abs(one.before)) + size * loss,
         unit=EPSILON_32,
     )
 
 
-def _plus(base: Num, change: Expr) -> Sum:
-    return add(base, change)
-
-
-def _slot(one: Updated, slot: str, formula: Expr, numbers: Expr, scale: float) -> Iterator[Item]:
+def _slot(
+    one: Updated, slot: str, formula: Expr | None, numbers: Expr, scale: float
+) -> Iterator[Item]:
     yield worked(
-        one.name(slot), formula, numbers, recorded=one.recorded(slot), terms=2, scale=scale
+        one.name(slot),
+        formula,
+        numbers,
+        recorded=one.recorded(slot),
+        independent=one.opinion_of_slot(slot),
+        terms=2,
+        scale=scale,
     )
 
 
@@ -279,12 +321,7 @@ def _sgd(one: Updated) -> Iterator[Item]:
 
 def _rmsprop(one: Updated) -> Iterator[Item]:
     if one.setting("centered"):
-        yield say(
-            "update.unknown",
-            optimizer="RMSprop(centered)",
-            before=one.before,
-            after=one.recorded("after"),
-        )
+        yield from _by_reference(one)
         return
     rho, g, rate = one.setting("rho"), one.gradient, one.rate
     before = yield from _decayed(one)

@@ -338,15 +338,25 @@ class NodeView:
         return np.array(found)
 
     def pulled_weight(self, name: str, at: Index) -> float | None:
-        """The independent gradient of an element of a weight; None where nodes share it."""
+        """The independent gradient of an element of a weight, as far as it comes from this node."""
         found = self.weight_pulls.get(name)
-        return None if found is None or self.is_shared else float(found[at])
+        return None if found is None else float(found[at])
+
+    def pulled_shares(self, name: str, at: Index) -> dict[str, float] | None:
+        """The same for each node that uses the weight; None if one of them is not known."""
+        shares = {user.name: user.pulled_weight(name, at) for user in self.users}
+        known = {user: share for user, share in shares.items() if share is not None}
+        return known if len(known) == len(shares) else None
+
+    @property
+    def users(self) -> list[NodeView]:
+        """The nodes that use these weights."""
+        return [view for view in self.step.nodes.values() if view.owner == self.owner]
 
     @property
     def is_shared(self) -> bool:
         """Whether several nodes use these weights."""
-        graph = self.step.analysis.graph
-        return sum(graph.owner(node.name) == self.owner for node in graph) > 1
+        return len(self.users) > 1
 
 
 def wide(array: Array) -> Array:

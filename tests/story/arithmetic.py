@@ -28,7 +28,7 @@ class Line(NamedTuple):
     allowed: float = 0.0
 
 
-def read_lines(text, recorded_word):
+def read_lines(text, recorded_word, bracket="(± "):
     """All worked lines of a story as terminal text."""
     found, name = [], ""
     for row in text.splitlines():
@@ -39,10 +39,10 @@ def read_lines(text, recorded_word):
             found[-1].formulas.append(row[len(START) :])
         elif row.startswith(GOES_ON) and row.strip().startswith(recorded_word):
             value = row.split(recorded_word)[1].split()[0]
-            allowed = number(row.split("(± ")[1].rstrip(")"))
+            allowed = number(row.split(bracket)[1].rstrip(")"))
             found[-1] = found[-1]._replace(recorded=number(value), allowed=allowed)
         elif row.startswith(GOES_ON) and found and not name:
-            if row[len(GOES_ON)] in "+−":
+            if row[len(GOES_ON)] in "+−-":
                 found[-1].formulas[-1] += " " + row.strip()
         else:
             match = NAME.match(row)
@@ -84,5 +84,5 @@ def last_place(text):
     value = abs(number(text))
     if value == 0:
         return 0.0
-    digits = len(re.sub(r"e.*|[−.]", "", text).lstrip("0"))
+    digits = len(re.sub(r"e.*|[−.-]", "", text).lstrip("0"))
     return 10.0 ** (math.floor(math.log10(value)) - max(digits, 5) + 1)

@@ -49,7 +49,7 @@ def to_text(story: Story, catalogue: Catalogue, width: int = NARROW) -> str:
 
 def _lines(story: Story, catalogue: Catalogue, width: int) -> Iterator[str]:
     yield catalogue.text(story.title or say("page.title", step=story.step))
-    yield summary(story, catalogue)
+    yield from wrap(summary(story, catalogue), width, "")
     yield ""
     for item in story.opening:
         yield from _item(item, catalogue, width)
@@ -90,7 +90,7 @@ def _item(item: Item, catalogue: Catalogue, width: int) -> Iterator[str]:
         case Worked():
             yield from _worked(item, catalogue, width)
         case Table():
-            yield from _table(item, catalogue)
+            yield from _table(item, catalogue, width)
         case Picture():
             return
 
@@ -137,8 +137,8 @@ def _check(check: Check, catalogue: Catalogue, width: int) -> str:
     return f"{DEEP}    {left}{' ' * max(2, room - cell_len(mark))}{mark}"
 
 
-def _table(table: Table, catalogue: Catalogue) -> Iterator[str]:
-    yield MARGIN + catalogue.text(table.title)
+def _table(table: Table, catalogue: Catalogue, width: int) -> Iterator[str]:
+    yield from wrap(catalogue.text(table.title), width, MARGIN)
     rows = [[catalogue.text(column) for column in table.columns]]
     rows += [[cell_text(cell, catalogue) for cell in row] for row in table.rows]
     widths = [max(cell_len(row[at]) for row in rows) for at in range(len(table.columns))]

@@ -172,7 +172,7 @@ def tell_backward(view: NodeView) -> Iterator[Item]:
         yield say("backward.conv.bias", channel=channel)
         if before_normalisation(view):
             yield say("backward.bias_before_bn")
-        yield bias_gradient(view, delta[..., channel], (channel,))
+        yield from bias_gradient(view, delta[..., channel], (channel,))
 
 
 def _input_gradient(slide: Window, delta: Array) -> Iterator[Item]:

@@ -60,7 +60,7 @@ def tell_dense_backward(view: NodeView) -> Iterator[Item]:
         yield say("backward.dense_bias", unit=unit)
         if before_normalisation(view):
             yield say("backward.bias_before_bn")
-        yield bias_gradient(view, delta[..., unit], (unit,))
+        yield from bias_gradient(view, delta[..., unit], (unit,))
 
 
 @forward("Embedding")
@@ -93,7 +93,7 @@ def tell_embedding_backward(view: NodeView) -> Iterator[Item]:
     yield say("backward.embedding", token=token, times=len(parts))
     grad = view.trained("embeddings")
     yield worked(
-        named(view.name, "embeddings.grad", at),
+        named(view.name, "embeddings.grad_share" if view.is_shared else "embeddings.grad", at),
         Over("places", Sym("grad")),
         told.numbers,
         recorded=None if grad is None or view.is_shared else float(grad[at]),

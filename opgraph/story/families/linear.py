@@ -5,19 +5,23 @@ Owns how they are told for layers that multiply and add; a family says which num
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from opgraph.record import Array
+from opgraph.reference import penalty
 from opgraph.story.checks import epsilon, largest_partial, worked
 from opgraph.story.formula import Expr, Num, Over, Product, Sum, Sym, times
-from opgraph.story.model import Item, Table, Worked, say
+from opgraph.story.model import Item, Table, say
 from opgraph.story.terms import LARGEST, Told, numbers
 from opgraph.story.view import Index, NodeView, named
 
 PLACES = 5
+L1_L2 = ("l1", "l2")
 
 
 def pulled_back(
@@ -110,41 +114,73 @@ def _where(place: Index, starts: Sequence[tuple[int, int, int]]) -> list[str]:
     return [", ".join(map(str, read)), ", ".join(map(str, made))]
 
 
-def bias_gradient(view: NodeView, delta: Array, at: Index, weight: str = "bias") -> Worked:
+def bias_gradient(view: NodeView, delta: Array, at: Index, weight: str = "bias") -> Iterator[Item]:
     """The gradient of an offset: what came back, added over examples and places."""
     parts = np.asarray(delta, np.float64)
     each = parts.reshape(len(parts), -1).sum(axis=1)
     told = numbers(each, [f"#{i}" for i in range(len(each))])
     formula = Over("n, places" if parts.ndim > 1 else "n", Sym("grad"))
-    *_, last = summed(view, weight, at, formula, told, parts)
-    assert isinstance(last, Worked)
-    return last
+    yield from summed(view, weight, at, formula, told, parts)
 
 
 def summed(
     view: NodeView, weight: str, at: Index, formula: Expr, told: Told, parts: Array
 ) -> Iterator[Item]:
     """The gradient of one element of a weight as a sum over examples, with its check."""
-    penalty = regularized(view, weight, at)
-    expression = told.numbers
-    if penalty is not None:
-        yield say("backward.regularized", weight=weight)
-        expression = with_term(expression, penalty)
+    about: dict[str, Any] = {
+        "terms": int(parts.size),
+        "scale": float(np.sqrt((parts * parts).sum())),
+        "drift": largest_partial(parts),
+        "unit": max(epsilon(view.trained(weight)), view.unit),
+    }
     if view.is_shared:
-        yield say("backward.shared", owner=view.owner)
-    grad = view.trained(weight)
-    line = worked(
+        name, own = named(view.name, f"{weight}.grad_share", at), view.pulled_weight(weight, at)
+        yield worked(name, formula, told.numbers, independent=own, **about)
+        yield from shared(view, weight, at, about)
+        return
+    extra = regularized(view, weight, at)
+    expression = told.numbers
+    if extra is not None:
+        yield say("backward.regularized", weight=weight)
+        expression = with_term(expression, extra)
+    whole = _whole(view, weight, at, formula, expression, about)
+    yield replace(whole, by_example=parts.reshape(len(parts), -1).sum(axis=1))
+
+
+def shared(view: NodeView, weight: str, at: Index, about: dict[str, Any]) -> Iterator[Item]:
+    """What all nodes that use a weight send to it, added; told where the weight belongs."""
+    yield say("backward.shared", owner=view.owner, count=len(view.users))
+    shares = view.pulled_shares(weight, at)
+    if view.owner != view.name or shares is None:
+        return
+    yield say("backward.shares", weight=weight)
+    formula = Sum(tuple(Sym(f"grad({user})") for user in shares))
+    terms = [Num(share, user) for user, share in shares.items()]
+    extra = regularized(view, weight, at)
+    expression = Sum((*terms, *([extra] if extra is not None else [])))
+    about = {**about, "scale": max(about["scale"], *(abs(x) for x in shares.values()))}
+    yield _whole(view, weight, at, formula, expression, about)
+
+
+def _whole(
+    view: NodeView,
+    weight: str,
+    at: Index,
+    formula: Expr,
+    expression: Expr,
+    about: dict[str, Any],
+) -> Worked:
+    """The gradient that was recorded, beside its terms and the independent sum."""
+    grad, shares = view.trained(weight), view.pulled_shares(weight, at)
+    extra = penalty(np.array(view.weights[weight][at]), **_rates(view, weight))[1]
+    return worked(
         named(view.name, f"{weight}.grad", at),
         formula,
         expression,
-        recorded=None if grad is None or view.is_shared else float(grad[at]),
-        independent=None if penalty is not None else view.pulled_weight(weight, at),
-        terms=int(parts.size),
-        scale=float(np.sqrt((parts * parts).sum())),
-        drift=largest_partial(parts),
-        unit=max(epsilon(grad), view.unit),
+        recorded=None if grad is None else float(grad[at]),
+        independent=None if shares is None else math.fsum(shares.values()) + float(extra),
+        **about,
     )
-    yield replace(line, by_example=parts.reshape(len(parts), -1).sum(axis=1))
 
 
 def with_term(expression: Expr, extra: Expr) -> Expr:
@@ -155,11 +191,7 @@ def with_term(expression: Expr, extra: Expr) -> Expr:
 
 def regularized(view: NodeView, weight: str, at: Index) -> Expr | None:
     """What an L2 or L1 regulariser adds to the gradient of an element; None without one."""
-    given = getattr(view.op, f"{weight}_regularizer", None)
-    config = given.get("config", {}) if isinstance(given, dict) else {}
-    rates = {key: float(config.get(key) or 0) for key in ("l1", "l2")}
-    if isinstance(given, str):
-        rates = {key: 0.01 if given.lower() in (key, "l1l2", "l1_l2") else 0.0 for key in rates}
+    rates = _rates(view, weight)
     value = float(view.weights[weight][at])
     terms: list[Expr] = []
     if rates["l2"]:
@@ -169,3 +201,12 @@ def regularized(view: NodeView, weight: str, at: Index) -> Expr | None:
     if not terms:
         return None
     return terms[0] if len(terms) == 1 else Sum(tuple(terms))
+
+
+def _rates(view: NodeView, weight: str) -> dict[str, float]:
+    """How strongly a weight is held down: `l1` and `l2`, 0 without a regulariser."""
+    given = getattr(view.op, f"{weight}_regularizer", None)
+    if isinstance(given, str):
+        return {key: 0.01 if given.lower() in (key, "l1l2", "l1_l2") else 0.0 for key in L1_L2}
+    config = given.get("config", {}) if isinstance(given, dict) else {}
+    return {key: float(config.get(key) or 0) for key in L1_L2}

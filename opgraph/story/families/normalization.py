@@ -22,7 +22,7 @@ from opgraph.story.formula import (
     times,
 )
 from opgraph.story.kinds import backward, forward
-from opgraph.story.model import Item, Worked, say
+from opgraph.story.model import Item, Table, say
 from opgraph.story.view import Index, NodeView, named, wide
 
 SPREAD = Fraction(add(Sym("x"), Minus(Sym("mean"))), root(add(Sym("variance"), Sym("epsilon"))))
@@ -225,17 +225,21 @@ def _gamma_and_beta(view: NodeView) -> Iterator[Item]:
         (channel,) = at = view.weight_at("gamma")
         grads = wide(np.take(view.grad, channel, axis=axis))
         yield say("backward.gamma", channel=channel)
-        yield from _last_two(kernel_gradient(view, "gamma", at, _normal(view, channel), grads))
+        yield from _without_products(
+            kernel_gradient(view, "gamma", at, _normal(view, channel), grads)
+        )
     if "beta" in view.weights:
         (channel,) = at = view.weight_at("beta")
         yield say("backward.beta", channel=channel)
-        yield bias_gradient(view, np.take(view.grad, channel, axis=axis), at, "beta")
+        yield from bias_gradient(view, np.take(view.grad, channel, axis=axis), at, "beta")
 
 
-def _last_two(items: Iterator[Item]) -> Iterator[Item]:
+def _without_products(items: Iterator[Item]) -> Iterator[Item]:
     """Without the table of single products, which says little here."""
     yield from (
-        item for item in items if isinstance(item, Worked) or "examples" in getattr(item, "key", "")
+        item
+        for item in items
+        if not isinstance(item, Table) and getattr(item, "key", "") != "backward.weight"
     )
 
 
@@ -294,11 +298,11 @@ def tell_layer_backward(view: NodeView) -> Iterator[Item]:
         items = kernel_gradient(
             view, "gamma", at, normal[..., channel], wide(view.grad[..., channel])
         )
-        yield from _last_two(items)
+        yield from _without_products(items)
     if "beta" in view.weights:
         (channel,) = at = view.weight_at("beta")
         yield say("backward.beta", channel=channel)
-        yield bias_gradient(view, view.grad[..., channel], at, "beta")
+        yield from bias_gradient(view, view.grad[..., channel], at, "beta")
 
 
 def _layer_terms(view: NodeView) -> Iterator[Item]:
