@@ -16,7 +16,7 @@ from opgraph.record import Array
 from opgraph.reference import penalty
 from opgraph.story.checks import epsilon, largest_partial, worked
 from opgraph.story.formula import Expr, Num, Over, Product, Sum, Sym, times
-from opgraph.story.model import Item, Table, say
+from opgraph.story.model import Item, Table, Worked, say
 from opgraph.story.terms import LARGEST, Told, numbers
 from opgraph.story.view import Index, NodeView, named
 
