@@ -1,8 +1,10 @@
 """Options and fixtures of the whole test suite."""
 
+import importlib.util
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -39,3 +41,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def read_only(tmp_path: Path) -> Iterator[Path]:
     """A folder on a file system that nobody may write to."""
     yield from mounted(tmp_path / "fixed", "ro")
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> ModuleType:
+    """The module that records a run of arrays alone; it is a program as well."""
+    path = Path(__file__).parent / "record" / "synthetic.py"
+    spec = importlib.util.spec_from_file_location("synthetic", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -55,19 +55,6 @@ def row(group: Group, label: str) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def synthetic() -> ModuleType:
-    import importlib.util
-
-    file = File(__file__).parents[1] / "record" / "synthetic.py"
-    spec = importlib.util.spec_from_file_location("synthetic_run", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
 def path(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> File:
     return synthetic.write_run(tmp_path_factory.mktemp("runs") / "run")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,6 @@ import pytest
 from opgraph.errors import ExpressionError, RunError
 from opgraph.record import StepTensors, TensorName, open_run
 from opgraph.record.expression import cost, make_query
-
-PROGRAM = Path(__file__).parents[1] / "synthetic.py"
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> Any:
-    spec = importlib.util.spec_from_file_location("synthetic", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,18 +18,6 @@ from opgraph.record.expression import (
     parse,
     row_scopes,
 )
-
-PROGRAM = Path(__file__).parents[1] / "synthetic.py"
-
-
-@pytest.fixture(scope="module")
-def synthetic() -> Any:
-    spec = importlib.util.spec_from_file_location("synthetic", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
