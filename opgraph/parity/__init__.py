@@ -8,6 +8,7 @@ from opgraph.parity.compare import compare
 from opgraph.parity.feeding import Feeds, batches_of, drawn, pair
 from opgraph.parity.measures import Measures, Tolerance, measure
 from opgraph.parity.model import Cause, Comparison, Row, Runner, Tensor
+from opgraph.parity.names import layers_of
 from opgraph.parity.runners import SUFFIXES, open_runner
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "batches_of",
     "compare",
     "drawn",
+    "layers_of",
     "measure",
     "open_runner",
     "pair",

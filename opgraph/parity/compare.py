@@ -232,7 +232,7 @@ def _answer(side: _Side, matcher: Matcher) -> Comparison:
 
 
 def _first(side: _Side, rows: Mapping[str, Row]) -> Row | None:
-    """The first row that differs by itself; else the first that differs though its inputs do not."""
+    """The first row that differs by itself; else the first whose inputs do not differ."""
     wrong = [row for row in rows.values() if row.verdict == "differs"]
     alone = [row for row in wrong if row.alone_verdict == "differs"]
     if alone:

@@ -82,7 +82,7 @@ def pair(left: Runner, right: Runner, arrays: Sequence[Array]) -> Feeds:
 
 
 def _paired(left: Sequence[Tensor], right: Sequence[Tensor]) -> list[Tensor]:
-    """Inputs of the second in the order of the first: by name where all are found, else as listed."""
+    """Inputs of the second in the order of the first: by name if all are found, else as listed."""
     words = {tensor.name.split(":")[0].split("/")[-1]: tensor for tensor in right}
     for prefix in ("serving_default_", ""):
         found = {name.removeprefix(prefix): tensor for name, tensor in words.items()}

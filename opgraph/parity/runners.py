@@ -8,7 +8,7 @@ from opgraph.errors import MissingDependencyError, ParityError, suggest
 from opgraph.parity.model import Runner
 
 SUFFIXES = {".keras": "Keras", ".h5": "Keras", ".onnx": "ONNX Runtime", ".tflite": "LiteRT"}
-EXTRAS = {"Keras": "train", "ONNX Runtime": "onnx", "LiteRT": "litert"}
+EXTRAS = {"Keras": "train", "TensorFlow": "train", "ONNX Runtime": "onnx", "LiteRT": "litert"}
 
 
 def open_runner(path: Path) -> Runner:
@@ -20,12 +20,13 @@ def open_runner(path: Path) -> Runner:
     """
     if not path.exists():
         raise ParityError("there is no such file", where=str(path))
-    runtime = SUFFIXES.get(path.suffix.lower())
+    runtime = "TensorFlow" if path.is_dir() else SUFFIXES.get(path.suffix.lower())
     if runtime is None:
         raise ParityError(
             f"no runtime for {path.suffix or 'a file without suffix'}",
             where=str(path),
-            hint=suggest(path.suffix, list(SUFFIXES)) or f"known: {', '.join(SUFFIXES)}",
+            hint=suggest(path.suffix, list(SUFFIXES))
+            or f"known: {', '.join(SUFFIXES)}, and SavedModel directories",
         )
     try:
         return _open(runtime, path)
@@ -42,6 +43,10 @@ def _open(runtime: str, path: Path) -> Runner:
         from opgraph.parity.keras import KerasRunner
 
         return KerasRunner.from_file(path)
+    if runtime == "TensorFlow":
+        from opgraph.parity.saved_model import SavedRunner
+
+        return SavedRunner(path)
     if runtime == "LiteRT":
         from opgraph.parity.litert import LiteRunner
 

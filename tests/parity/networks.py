@@ -14,7 +14,7 @@ SHAPE = (12, 12, 3)
 
 
 def network(**changed: Any) -> Any:
-    """Two branches, a concatenation, a square dense layer; no weight and no statistic is trivial."""
+    """Two branches, a concatenation, a square dense layer; nothing in it is trivial."""
     import keras
     from keras import layers
 
