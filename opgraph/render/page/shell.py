@@ -16,7 +16,7 @@ ENDS = re.compile(r"</(style|script)|<!--", re.IGNORECASE)
 
 
 def document(title: str, body: str, *, lang: str, style: str = "", script: str = "") -> str:
-    """A whole page as one UTF-8 file that loads nothing from anywhere.
+    r"""A whole page as one UTF-8 file that loads nothing from anywhere.
 
     The browser is told to run no script but the one given, by its hash, and to fetch nothing.
     Colours follow the reader's system, or `data-theme="light"` or `"dark"` at the root element.

@@ -6,6 +6,7 @@ break a `<math>` element, so that each piece is one of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
@@ -125,8 +126,8 @@ def _markup(expression: Expr, level: int, digits: int) -> str:
             return _number(value, note, level, digits)
         case Sym(name):
             body = symbols(name)
-            return _within(body, level >= PRODUCT and any(s in name for s in "+−") or level == ATOM
-                           and body.count("<m") > 1)  # fmt: skip
+            is_sum = level >= PRODUCT and re.search("[+−]", name) is not None
+            return _within(body, is_sum or (level == ATOM and body.count("<m") > 1))
         case Sum(terms):
             signed = (_joined(term, at, digits) for at, term in enumerate(terms))
             return _within("".join(signed), level > SUM)
