@@ -6,7 +6,8 @@ drawn `window`'s, the document around it `page`'s. It is read without a script.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from opgraph.ops import find
 from opgraph.render.page import document, escape
@@ -18,6 +19,7 @@ from opgraph.render.story.window import WindowMap, window_svg
 from opgraph.story import (
     Block,
     Catalogue,
+    Cell,
     Check,
     Item,
     Num,
@@ -34,6 +36,7 @@ from opgraph.story.numerals import USUAL
 
 FEW = 3  # so many blocks of a phase are all open; of more, the first one
 OPENED = ("", ' open=""')  # written so that the page is XML, too
+DIGITS = re.compile(r"[#−\d]|$")
 READING = ("opening.checks", "opening.rest")
 
 
@@ -90,9 +93,14 @@ def _contents(story: Story, catalogue: Catalogue) -> Iterator[str]:
     yield f'<nav aria-label="{escape(catalogue["page.contents"])}">'
     yield f'<p class="heading">{escape(catalogue["page.contents"])}</p>\n<ol>'
     for phase in story.phases:
-        names = " ".join(
-            f'<a href="#{phase.name}-{number}">{escape(block.name)}</a>'
-            for number, block in enumerate(phase.blocks, 1)
+        first = {block.name: number for number, block in reversed([*enumerate(phase.blocks, 1)])}
+        names = (
+            ""
+            if len(first) == 1
+            else " ".join(
+                f'<a href="#{phase.name}-{number}">{escape(name)}</a>'
+                for name, number in reversed(first.items())
+            )
         )
         title = escape(catalogue[f"phase.{phase.name}"])
         yield f'<li><a class="phase" href="#{phase.name}">{title}</a> {names}</li>'
@@ -143,13 +151,21 @@ def _mark(verdict: str) -> str:
 def _item(item: Item, catalogue: Catalogue) -> Iterator[str]:
     match item:
         case Sentence():
-            yield f"<p>{escape(catalogue.text(item))}</p>"
+            yield f"<p>{_said(item, catalogue)}</p>"
         case Worked():
             yield from _worked(item, catalogue)
         case Table():
             yield from _table(item, catalogue)
         case Picture():
             yield _picture(item, catalogue)
+
+
+def _said(sentence: Sentence, catalogue: Catalogue) -> str:
+    """A sentence; the names in it can be told from its words."""
+    return "".join(
+        f"<code>{escape(text)}</code>" if is_name else escape(text)
+        for text, is_name in catalogue.pieces(sentence)
+    )
 
 
 def _worked(line: Worked, catalogue: Catalogue) -> Iterator[str]:
@@ -177,34 +193,46 @@ def _check(check: Check, catalogue: Catalogue) -> str:
         for name, value in (("recorded", check.recorded), ("independent", check.independent))
         if value is not None
     ]
-    verdict = f"{_mark(check.verdict)} {escape(catalogue[f'verdict.{check.verdict}'])}"
     if check.difference is not None:
-        allowed = numeral(check.tolerance, 2)
-        verdict += f" {numeral(check.difference, 2)} (± <b class='allowed'>{allowed}</b>)"
+        known += [
+            f"{escape(catalogue[f'page.{name}'])} <b class='{name}'>{numeral(value, 2)}</b>"
+            for name, value in (("difference", check.difference), ("allowed", check.tolerance))
+        ]
+    verdict = f"{_mark(check.verdict)} {escape(catalogue[f'verdict.{check.verdict}'])}"
     known.append(f'<span class="{check.verdict}">{verdict}</span>')
     return f'<p class="check">{" ".join(f"<span>{part}</span>" for part in known)}</p>'
 
 
 def _table(table: Table, catalogue: Catalogue) -> Iterator[str]:
-    title = escape(catalogue.text(table.title))
-    yield f'<div class="scroll"><table><caption>{title}</caption>'
-    heads = (f'<th scope="col">{escape(catalogue.text(column))}</th>' for column in table.columns)
-    yield f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>"
+    yield f"<figure>\n<figcaption>{_said(table.title, catalogue)}</figcaption>"
+    kinds = [_side([row[at] for row in table.rows]) for at in range(len(table.columns))]
+    heads = (catalogue.text(column) for column in table.columns)
+    yield f"<div class='scroll'><table><thead>{_cells('th', kinds, heads)}</thead>\n<tbody>"
     for row in table.rows:
-        cells = (f"<td>{escape(cell_text(cell, catalogue))}</td>" for cell in row)
-        yield f"<tr>{''.join(cells)}</tr>"
-    yield "</tbody></table></div>"
+        yield _cells("td", kinds, (cell_text(cell, catalogue) for cell in row))
+    yield "</tbody></table></div>\n</figure>"
+
+
+def _side(cells: Sequence[Cell]) -> str:
+    """Words begin at the left, numbers end at the right."""
+    is_words = any(not isinstance(cell, float) and not DIGITS.match(str(cell)) for cell in cells)
+    return ' class="words"' if is_words else ""
+
+
+def _cells(tag: str, kinds: Sequence[str], texts: Iterable[str]) -> str:
+    cells = (f"<{tag}{k}>{escape(t)}</{tag}>" for k, t in zip(kinds, texts, strict=True))
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _picture(picture: Picture, catalogue: Catalogue) -> str:
     """A map with its window, and in words what is drawn."""
     drawn = WindowMap(picture)
-    words = [catalogue.text(picture.title)]
+    sentences = [picture.title]
     if drawn.channels > 1:
-        words.append(catalogue.text(say("page.averaged", channels=drawn.channels)))
+        sentences.append(say("page.averaged", channels=drawn.channels))
     if drawn.has_nonfinite:
-        words.append(catalogue["page.nonfinite"])
+        sentences.append(say("page.nonfinite"))
     between = "" if catalogue.language == "zh" else " "
-    title = escape(between.join(words))
-    drawing = window_svg(drawn, words[0])
-    return f"<figure>\n{drawing}\n<figcaption>{title}</figcaption>\n</figure>"
+    told = between.join(_said(sentence, catalogue) for sentence in sentences)
+    drawing = window_svg(drawn, catalogue.text(picture.title))
+    return f"<figure>\n{drawing}\n<figcaption>{told}</figcaption>\n</figure>"
