@@ -7,7 +7,7 @@ drawn `window`'s, the document around it `page`'s. It is read without a script.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from opgraph.ops import find
 from opgraph.render.page import document, escape
@@ -55,7 +55,7 @@ def to_html(story: Story, catalogue: Catalogue, figures: Sequence[str] = ()) -> 
         *_opening(story, catalogue),
         *figures,
         *_contents(story, catalogue),
-        *(line for n, phase in enumerate(story.phases, 1) for line in _phase(n, phase, catalogue)),
+        *_phases(story, catalogue),
         "</main>",
     ]
     return document(title, "\n".join(parts), lang=catalogue.language, style=read_style("story"))
@@ -107,18 +107,41 @@ def _contents(story: Story, catalogue: Catalogue) -> Iterator[str]:
     yield "</ol>\n</nav>"
 
 
-def _phase(number: int, phase: Phase, catalogue: Catalogue) -> Iterator[str]:
+def _phases(story: Story, catalogue: Catalogue) -> Iterator[str]:
+    places: dict[str, list[tuple[str, str]]] = {}
+    for phase in story.phases:
+        for number, block in enumerate(phase.blocks, 1):
+            places.setdefault(block.name, []).append((phase.name, f"{phase.name}-{number}"))
+    for number, phase in enumerate(story.phases, 1):
+        yield from _phase(number, phase, catalogue, places)
+
+
+def _phase(
+    number: int, phase: Phase, catalogue: Catalogue, places: Mapping[str, list[tuple[str, str]]]
+) -> Iterator[str]:
     yield f'<section id="{phase.name}">'
     yield f"<h2>{number}. {escape(catalogue[f'phase.{phase.name}'])}</h2>"
     if not phase.blocks:
         yield f'<p class="muted">{escape(catalogue["page.nothing"])}</p>'
     for place, block in enumerate(phase.blocks, 1):
         is_open = place == 1 or len(phase.blocks) <= FEW
-        yield from _block(f"{phase.name}-{place}", block, catalogue, is_open)
+        others = [one for one in places[block.name] if one[0] != phase.name]
+        links = _elsewhere(others, catalogue) if others and len(phase.blocks) > 1 else ""
+        yield from _block(f"{phase.name}-{place}", block, catalogue, is_open, links)
     yield "</section>"
 
 
-def _block(ident: str, block: Block, catalogue: Catalogue, is_open: bool) -> Iterator[str]:
+def _elsewhere(places: Sequence[tuple[str, str]], catalogue: Catalogue) -> str:
+    """Links to what other phases tell of a node."""
+    links = (
+        f'<a href="#{ident}">{escape(catalogue[f"phase.{name}"])}</a>' for name, ident in places
+    )
+    return f'<p class="also">{escape(catalogue["page.elsewhere"])} {" · ".join(links)}</p>'
+
+
+def _block(
+    ident: str, block: Block, catalogue: Catalogue, is_open: bool, links: str = ""
+) -> Iterator[str]:
     """A block; its anchor is inside, so that a browser that is sent there unfolds it."""
     kind = find(block.kind)
     category = "opaque" if kind is None else kind.category
@@ -130,7 +153,7 @@ def _block(ident: str, block: Block, catalogue: Catalogue, is_open: bool) -> Ite
     yield f'<div id="{ident}">'
     for item in block.items:
         yield from _item(item, catalogue)
-    yield "</div>\n</details>"
+    yield f"{links}</div>\n</details>"
 
 
 def _tally(block: Block, catalogue: Catalogue) -> str:
