@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opgraph.api import (
         Attached,
         Graph,
+        LessonPage,
         Run,
         attach,
         branch,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         evaluate,
         export_run,
         from_keras,
+        lesson,
         node_names,
         open_run,
         plot,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Attached",
     "Graph",
+    "LessonPage",
     "OpgraphError",
     "Run",
     "__version__",
@@ -60,6 +63,7 @@ __all__ = [
     "evaluate",
     "export_run",
     "from_keras",
+    "lesson",
     "node_names",
     "open_run",
     "plot",

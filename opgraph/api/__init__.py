@@ -22,12 +22,14 @@ from opgraph.api.functions import (
 )
 from opgraph.api.graph import Graph
 from opgraph.api.hindsight import requery
+from opgraph.api.lessons import LessonPage, lesson
 from opgraph.api.run import Run
 from opgraph.api.training import dry_run, resume, trace, verify_traced
 
 __all__ = [
     "Attached",
     "Graph",
+    "LessonPage",
     "Run",
     "attach",
     "branch",
@@ -39,6 +41,7 @@ __all__ = [
     "evaluate",
     "export_run",
     "from_keras",
+    "lesson",
     "node_names",
     "open_run",
     "plot",

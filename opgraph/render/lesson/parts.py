@@ -1,0 +1,54 @@
+"""The parts of a lesson's page: a node, what is given for a question, its answer."""
+
+from __future__ import annotations
+
+from opgraph.ops import find
+from opgraph.render.page import escape
+from opgraph.render.story import folded, formula_html, items_html
+from opgraph.story import Catalogue, numeral, say
+from opgraph.story.lesson import NodePart, Question
+
+SHOWN, DIGITS = 12, 9  # numbers of a question that the page shows itself, and their digits
+
+
+def node_html(part: NodePart, catalogue: Catalogue) -> str:
+    """What one node does, with its formula and how many numbers it learns."""
+    kind = find(part.kind)
+    category = "opaque" if kind is None else kind.category
+    words = [f"<span>{escape(word)}</span>" for word in (part.kind, part.label) if word]
+    rows = [
+        f'<article class="node" style="border-left-color:var(--bar-{category})">',
+        f"<h3><b>{escape(part.name)}</b> {' '.join(words)}</h3>",
+        *items_html(part.said, catalogue),
+    ]
+    if part.formula is not None:
+        rows.append(f'<div class="worked">{formula_html(part.formula)}</div>')
+    if part.params is not None:
+        rows += items_html((part.params,), catalogue)
+    return "\n".join([*rows, "</article>"])
+
+
+def given_html(number: int, question: Question, catalogue: Catalogue, file: str) -> str:
+    """The given numbers, or where they stand if they are many."""
+    if not question.given:
+        return ""
+    if len(question.given) > SHOWN:
+        many = say("page.lesson_many", count=len(question.given), file=file, number=number)
+        return "\n".join(items_html((many,), catalogue))
+    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in question.given)
+    values = "".join(f"<td>{escape(_shown(value))}</td>" for value in question.given.values())
+    caption = escape(catalogue["page.lesson_given"])
+    return (
+        f'<div class="scroll"><table><caption>{caption}</caption><thead><tr>{names}</tr></thead>'
+        f"<tbody><tr>{values}</tr></tbody></table></div>"
+    )
+
+
+def _shown(value: float | int | str) -> str:
+    return value if isinstance(value, str) else numeral(float(value), DIGITS)
+
+
+def answer_html(question: Question, catalogue: Catalogue) -> str:
+    """The answer, folded away."""
+    body = "\n".join(items_html(question.answer, catalogue))
+    return folded(catalogue["page.lesson_answer"], body, "answer")
