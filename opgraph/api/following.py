@@ -28,7 +28,11 @@ DOCS = {
     "velocity": "its memory of squared gradients, after the update",
     "change": "what the update adds",
 }
-TEXTS, CURVES, PICTURES = (".txt", ".md", ".csv"), (".svg", ".png", ".pdf"), (".svg", ".png")
+TEXTS, CURVES, PICTURES = (
+    (".txt", ".md", ".html", ".csv"),
+    (".svg", ".png", ".pdf"),
+    (".svg", ".png"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,23 @@ class Following:
         from opgraph.story import read_catalogue
 
         return to_markdown(self.story, read_catalogue(self.lang))
+
+    def html(self) -> str:
+        """As a self-contained page: its curves, what an output sees of the image, and the story.
+
+        Raises:
+            MissingDependencyError: matplotlib is not installed.
+        """
+        from dataclasses import replace
+
+        from opgraph.api.story_page import curves, story_page
+        from opgraph.story import seen_pictures
+
+        element, story = self.life.element, self.story
+        if element.weight is None:
+            story = replace(story, opening=(*story.opening, *seen_pictures(self.life)))
+        drawn = curves(self.series(), str(element))
+        return story_page(story, self.lang, self.life.most.analysis, element.node, [drawn])
 
     def columns(self) -> dict[str, list[Any]]:
         """Each step's numbers, by name; None where there is none."""
@@ -109,7 +130,7 @@ class Following:
         ]
 
     def write(self, path: str | Path) -> None:
-        """Write it, by the suffix: `.txt`, `.md`, `.csv`, or a picture.
+        """Write it, by the suffix: `.txt`, `.md`, `.html`, `.csv`, or a picture.
 
         The picture of a weight (`.svg`, `.png`, `.pdf`) has its curves; that of an output (`.svg`,
         `.png`) the input image with the part that it sees.
@@ -127,6 +148,8 @@ class Following:
                 write_text(target, self.text(), RunError)
             case ".md":
                 write_text(target, self.markdown(), RunError)
+            case ".html":
+                write_text(target, self.html(), RunError)
             case ".csv":
                 self._write_csv(target)
             case _ if is_output:
