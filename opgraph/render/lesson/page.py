@@ -8,8 +8,7 @@ from typing import NamedTuple
 from opgraph.render.lesson.parts import answer_html, given_html, node_html
 from opgraph.render.page import document, escape
 from opgraph.render.page.style import read_style
-from opgraph.render.story import block_html, items_html
-from opgraph.render.story.text import summary
+from opgraph.render.story import block_html, items_html, opening_html
 from opgraph.story import Catalogue, Phase, Story, say
 from opgraph.story.lesson import Lesson, Question, program
 
@@ -39,8 +38,14 @@ def lesson_html(
     bodies = {
         "overview": [*items_html(lesson.overview, catalogue), *figures],
         "nodes": (node_html(part, catalogue) for part in lesson.nodes),
-        "step": _step(lesson.story, catalogue),
-        "later": _story(lesson.later, catalogue, "later"),
+        "step": [
+            *opening_html(lesson.story, catalogue),
+            *_step(lesson.story, catalogue, "step"),
+        ],
+        "later": [
+            *items_html(lesson.later.opening, catalogue),
+            *_step(lesson.later, catalogue, "later"),
+        ],
         "questions": _questions(lesson, catalogue, named),
         "worksheet": _worksheet(lesson, catalogue, named),
     }
@@ -74,14 +79,7 @@ def _links(lesson: Lesson) -> str:
     return " ".join(f'<a href="#question-{number}">{number}</a>' for number in numbers)
 
 
-def _step(story: Story, catalogue: Catalogue) -> Iterator[str]:
-    """The first step; how many of all its numbers agree stands above."""
-    yield f"<p>{escape(summary(story, catalogue))}</p>"
-    yield from _story(story, catalogue, "step")
-
-
-def _story(story: Story, catalogue: Catalogue, prefix: str) -> Iterator[str]:
-    yield from items_html(story.opening, catalogue)
+def _step(story: Story, catalogue: Catalogue, prefix: str) -> Iterator[str]:
     for phase in story.phases:
         if phase.blocks:
             yield from _phase(phase, catalogue, f"{prefix}-{phase.name}")

@@ -6,7 +6,7 @@ drawn `window`'s, the document around it `page`'s. It is read without a script.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from opgraph.ops import find
 from opgraph.render.page import document, escape
@@ -19,6 +19,7 @@ from opgraph.story import (
     Block,
     Catalogue,
     Check,
+    Expr,
     Item,
     Num,
     Phase,
@@ -208,3 +209,26 @@ def _picture(picture: Picture, catalogue: Catalogue) -> str:
     title = escape(between.join(words))
     drawing = window_svg(drawn, words[0])
     return f"<figure>\n{drawing}\n<figcaption>{title}</figcaption>\n</figure>"
+
+
+# For other pages ----------------------------------------------------------------------------------
+
+
+def items_html(items: Iterable[Item], catalogue: Catalogue) -> list[str]:
+    """Sentences, formulas, tables and pictures as HTML."""
+    return [line for item in items for line in _item(item, catalogue)]
+
+
+def opening_html(story: Story, catalogue: Catalogue) -> list[str]:
+    """How many numbers agree, and what is said before the first phase."""
+    return list(_opening(story, catalogue))
+
+
+def block_html(ident: str, block: Block, catalogue: Catalogue, is_open: bool) -> list[str]:
+    """A block that can be folded away; `ident` is its anchor."""
+    return list(_block(ident, block, catalogue, is_open))
+
+
+def formula_html(formula: Expr) -> str:
+    """A formula in symbols, behind an equals sign."""
+    return _equals("formula", mathml(formula, USUAL))

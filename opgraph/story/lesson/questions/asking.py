@@ -39,7 +39,7 @@ class Quiz:
 
     def views(self, *kinds: str) -> list[NodeView]:
         """The nodes of these kinds whose output is recorded."""
-                return [
+        return [
             view
             for name, view in self.step.nodes.items()
             if view.kind in kinds and self.step.get(name, "output") is not None
