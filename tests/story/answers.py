@@ -51,7 +51,7 @@ def limit(g):
 
 def weighted(g):
     total = sum(row(g, "x") * row(g, "kernel")) + num(g, "bias", 0.0)
-    return FUNCTIONS[g["function"]](total)
+    return FUNCTIONS[g.get("function", "linear")](total)
 
 
 def normalised(g):

@@ -9,7 +9,7 @@ from opgraph.render.lesson.parts import answer_html, given_html, node_html
 from opgraph.render.page import document, escape
 from opgraph.render.page.style import read_style
 from opgraph.render.story import block_html, items_html, opening_html
-from opgraph.story import Catalogue, Phase, Story, say
+from opgraph.story import Catalogue, Phase, Story, Table, say
 from opgraph.story.lesson import Lesson, Question, program
 
 SECTIONS = ("overview", "nodes", "step", "later", "questions", "worksheet")
@@ -36,7 +36,7 @@ def lesson_html(
     named = sheet or Sheet()
     title = catalogue.text(say("page.lesson_title", name=lesson.title))
     bodies = {
-        "overview": [*items_html(lesson.overview, catalogue), *figures],
+        "overview": _overview(lesson, catalogue, figures),
         "nodes": (node_html(part, catalogue) for part in lesson.nodes),
         "step": [
             *opening_html(lesson.story, catalogue),
@@ -62,6 +62,13 @@ def lesson_html(
     style = read_style("story") + read_style("lesson")
     body = "\n".join([*parts, "</main>"])
     return document(title, body, lang=catalogue.language, style=style)
+
+
+def _overview(lesson: Lesson, catalogue: Catalogue, figures: Sequence[str]) -> list[str]:
+    """What is said, then the pictures, then the tables."""
+    tables = [item for item in lesson.overview if isinstance(item, Table)]
+    words = [item for item in lesson.overview if not isinstance(item, Table)]
+    return [*items_html(words, catalogue), *figures, *items_html(tables, catalogue)]
 
 
 def _contents(lesson: Lesson, catalogue: Catalogue) -> Iterator[str]:

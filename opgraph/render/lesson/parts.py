@@ -8,7 +8,8 @@ from opgraph.render.story import folded, formula_html, items_html
 from opgraph.story import Catalogue, numeral, say
 from opgraph.story.lesson import NodePart, Question
 
-SHOWN, DIGITS = 12, 9  # numbers of a question that the page shows itself, and their digits
+PLACE = "at"  # the index of an element, which the question says
+SHOWN = 64  # given numbers up to which the page shows them itself
 
 
 def node_html(part: NodePart, catalogue: Catalogue) -> str:
@@ -22,30 +23,30 @@ def node_html(part: NodePart, catalogue: Catalogue) -> str:
         *items_html(part.said, catalogue),
     ]
     if part.formula is not None:
-        rows.append(f'<div class="worked">{formula_html(part.formula)}</div>')
+        name = f"<code>{escape(part.name)}.output</code>"
+        rows.append(f'<div class="worked">{name}{formula_html(part.formula)}</div>')
     if part.params is not None:
         rows += items_html((part.params,), catalogue)
     return "\n".join([*rows, "</article>"])
 
 
 def given_html(number: int, question: Question, catalogue: Catalogue, file: str) -> str:
-    """The given numbers, or where they stand if they are many."""
-    if not question.given:
+    """The given numbers, or where they stand if they are many; none if the question says them."""
+    if question.says_all:
         return ""
-    if len(question.given) > SHOWN:
-        many = say("page.lesson_many", count=len(question.given), file=file, number=number)
+    given = {name: x for name, x in question.given.items() if name.partition("[")[0] != PLACE}
+    if len(given) > SHOWN:
+        many = say("page.lesson_many", count=len(given), file=file, number=number)
         return "\n".join(items_html((many,), catalogue))
-    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in question.given)
-    values = "".join(f"<td>{escape(_shown(value))}</td>" for value in question.given.values())
-    caption = escape(catalogue["page.lesson_given"])
-    return (
-        f'<div class="scroll"><table><caption>{caption}</caption><thead><tr>{names}</tr></thead>'
-        f"<tbody><tr>{values}</tr></tbody></table></div>"
+    pairs = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(_shown(value))}</dd></div>"
+        for name, value in given.items()
     )
+    return f'<p class="muted">{escape(catalogue["page.lesson_given"])}</p><dl>{pairs}</dl>'
 
 
 def _shown(value: float | int | str) -> str:
-    return value if isinstance(value, str) else numeral(float(value), DIGITS)
+    return value if isinstance(value, str) else numeral(float(value))
 
 
 def answer_html(question: Question, catalogue: Catalogue) -> str:

@@ -50,6 +50,7 @@ class Question:
         given: the numbers (and a few words) that the answer is worked out from, by name.
         answer: sentences and worked lines; the last line has the number that was asked for.
         arrays: whole arrays that the same answer can be computed from, by `node/what`.
+        says_all: whether the question itself has everything that is given.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Question:
     given: Mapping[str, Given]
     answer: tuple[Item, ...]
     arrays: Mapping[str, Array]
+    says_all: bool = False
 
     @property
     def result(self) -> Worked:

@@ -14,6 +14,9 @@ from opgraph.story.lesson.model import LessonFacts, NodePart
 from opgraph.story.model import Cell, Item, Sentence, Table, say
 from opgraph.story.view import NodeView, StepView
 
+# Layers that may apply a function to their result.
+FUSED = ("Conv", "ConvTranspose", "Dense", "DepthwiseConv", "EinsumDense", "SeparableConv")
+
 
 def tell_overview(analysis: Analysis, facts: LessonFacts) -> Iterator[Item]:
     """What the network is, what it was trained on, and the table of its shapes."""
@@ -60,30 +63,43 @@ def shape_of(shape: Shape | None) -> str:
 
 
 def tell_nodes(step: StepView) -> Iterator[NodePart]:
-    """Each node: what its op does, what goes in and comes out, how many numbers it learns."""
+    """Each node: what its op does, what goes in and comes out, how many numbers it learns.
+
+    What an op does is said once; later nodes refer to the first one that does the same.
+    """
+    first: dict[tuple[str, str], str] = {}
     for name, view in step.nodes.items():
         owns = bool(view.facts.weights) and view.owner == name
+        alike = first.setdefault((view.kind, _function(view)), name)
         yield NodePart(
             name,
             view.kind,
             view.node.label,
-            tuple(_said(view)),
-            formula_of(view.op),
+            (*(_described(view) if alike == name else (say("lesson.like", node=alike),)),
+             *_passing(view)),
+            formula_of(view.op) if alike == name else None,
             count_params(view) if owns else None,
-        )
+        )  # fmt: skip
 
 
-def _said(view: NodeView) -> Iterator[Sentence]:
+def _function(view: NodeView) -> str:
+    """What a layer does with its results, besides what it is named after."""
+    named = view.kind == "Activation" or family(view.kind) in FUSED
+    return function_name(view) if named else "linear"
+
+
+def _described(view: NodeView) -> Iterator[Sentence]:
     key = f"op.{family(view.kind)}"
-    known = key in read_catalogue("en").sentences
-    yield (
-        say(f"op.{family(view.kind)}")
-        if known
-        else say("lesson.summary", summary=view.node.kind.summary)
-    )
-    function = function_name(view)
-    if view.kind == "Activation" or (function != "linear" and hasattr(view.op, "activation")):
-        yield say("lesson.function", function=function)
+    if key in read_catalogue("en").sentences:
+        yield say(f"op.{family(view.kind)}")
+    else:
+        yield say("lesson.summary", summary=view.node.kind.summary)
+    if _function(view) != "linear":
+        yield say("lesson.function", function=_function(view))
+
+
+def _passing(view: NodeView) -> Iterator[Sentence]:
+    """What goes in and comes out, and whose weights are used."""
     before = " + ".join(shape_of(shape) for shape in view.facts.inputs)
     after = " + ".join(map(shape_of, view.facts.outputs))
     if before:

@@ -52,29 +52,43 @@ def make_lesson(
         seed: another one asks about other nodes and elements.
     """
     now, then = (_followed(StepView(analysis, tensors, facts)) for tensors in (first, later))
-    story = tell_phases(now)
+    story = tell_phases(replace(now, some=chosen_nodes(now)))
+    after = tell_phases(replace(then, some=remembering_nodes(then)), LATER)
     return Lesson(
         analysis=analysis,
         overview=tuple(tell_overview(analysis, about)),
         nodes=tuple(tell_nodes(now)),
         story=replace(story, opening=(*story.opening, say("lesson.few"))),
-        later=_remembering(tell_phases(then, LATER)),
-        questions=ask(Quiz(replace(then, some=None), seed)),
+        later=_remembering(after),
+        questions=ask(Quiz(then, seed)),
     )
 
 
 def _followed(step: StepView) -> StepView:
-    """The step with the example that was most wrong, and a few nodes to tell."""
-    return replace(step, example=worst_example(step), some=chosen_nodes(step))
+    """The step with the example that was most wrong."""
+    return replace(step, example=worst_example(step))
 
 
 def chosen_nodes(step: StepView) -> frozenset[str]:
-    """Of each kind the first node; for the kind that makes the scores, that one."""
+    """Of each kind the first node; of the kind that makes the scores, that one."""
     first = {view.kind: name for name, view in reversed(step.nodes.items())}
+    return frozenset((first | _scores(step)).values())
+
+
+def _scores(step: StepView) -> dict[str, str]:
+    """The node that makes the scores, by its kind."""
+    found: dict[str, str] = {}
     for head in head_views(step):
-        scores = head.view.reads[0].node if head.view.kind == "Softmax" else head.view.name
-        first[step.nodes[scores].kind] = scores
-    return frozenset(first.values())
+        is_softmax = head.view.kind == "Softmax"
+        scores = step.nodes[head.view.reads[0].node] if is_softmax else head.view
+        found[scores.kind] = scores.name
+    return found
+
+
+def remembering_nodes(step: StepView) -> frozenset[str]:
+    """The node that makes the scores, and the first one with moving statistics."""
+    normalised = [name for name, view in step.nodes.items() if view.own("moving_mean") is not None]
+    return frozenset((*_scores(step).values(), *normalised[:1]))
 
 
 def _remembering(story: Story) -> Story:

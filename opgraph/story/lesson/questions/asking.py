@@ -50,7 +50,9 @@ class Quiz:
     ) -> NodeView | None:
         """One of the nodes with the fewest numbers to add; None if all have too many."""
         sized = sorted(((numbers(view), at, view) for at, view in enumerate(views)), key=_order)
-        few = [view for count, _, view in sized if 0 < count <= MOST_NUMBERS][:EASIEST]
+        fewest = min((count for count, *_ in sized if count), default=0)
+        most = min(MOST_NUMBERS, 2 * fewest)
+        few = [view for count, _, view in sized if 0 < count <= most][:EASIEST]
         return self.draw(topic).choice(few) if few else None
 
     def focus(self, view: NodeView, at: Index) -> NodeView:
@@ -109,6 +111,8 @@ def make(
     given: Mapping[str, Given | None],
     answer: Sequence[Item],
     arrays: Mapping[str, Array | None],
+    *,
+    says_all: bool = False,
 ) -> Iterator[Question]:
     """A question, if it has an answer that agrees with what was recorded."""
     lines = [item for item in answer if isinstance(item, Worked)]
@@ -123,6 +127,7 @@ def make(
         {name: value for name, value in given.items() if value is not None},
         tuple(answer),
         {name: array for name, array in arrays.items() if array is not None},
+        says_all,
     )
 
 

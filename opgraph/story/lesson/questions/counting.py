@@ -27,7 +27,9 @@ def ask_params(quiz: Quiz) -> Iterator[Question]:
                 for name, weight in (view.facts.weights or {}).items()
                 for axis, size in enumerate(weight.shape)
             }
-            yield from make("params", view, _about_params(view), given, (count_params(view),), {})
+            yield from make(
+                "params", view, _about_params(view), given, (count_params(view),), {}, says_all=True
+            )
 
 
 def _group(view: NodeView) -> str | None:
@@ -81,7 +83,9 @@ def ask_shape(quiz: Quiz) -> Iterator[Question]:
                 padding=op.padding)  # fmt: skip
     line = _places(view, size, dilation * (window - 1) + 1, stride, view.output.shape[axis])
     rest = say("ask.shape_whole", shape=shape_of(view.output.shape[1:]))
-    yield from make("shape", view, asked, given, (_padding(op.padding), line, rest), {})
+    yield from make(
+        "shape", view, asked, given, (_padding(op.padding), line, rest), {}, says_all=True
+    )
 
 
 def _padding(padding: str) -> Sentence:
@@ -126,7 +130,7 @@ def ask_limit(quiz: Quiz) -> Iterator[Question]:
     asked = say(f"ask.{word}", node=view.name, weight=name, how=weight.initializer,
                 shape=shape_of(weight.shape))  # fmt: skip
     first = {f"{view.name}/{name}.initial": facts.initial[f"{view.name}/{name}"]}
-    yield from make("limit", view, asked, given, _last_told(told), first)
+    yield from make("limit", view, asked, given, _last_told(told), first, says_all=True)
 
 
 def _last_told(items: tuple[Item, ...]) -> tuple[Item, ...]:

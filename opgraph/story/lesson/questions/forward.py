@@ -51,11 +51,11 @@ def ask_convolution(quiz: Quiz) -> Iterator[Question]:
         return
     view = quiz.on_output("convolution", view)
     cells, left, right = window_of(view).met()
-    given: dict[str, Given | None] = {**_place(view), "function": function_name(view)}
-    for k, numbers, weights in zip(cells, left, right, strict=True):
-        for channel, (number, weight) in enumerate(zip(numbers, weights, strict=True)):
-            place = ", ".join(map(str, (*k, channel)))
-            given |= {f"x[{place}]": float(number), f"kernel[{place}]": float(weight)}
+    given: dict[str, Given | None] = {**_place(view), "function": _function(view)}
+    for name, numbers in (("x", left), ("kernel", right)):
+        for k, row in zip(cells, numbers, strict=True):
+            places = (", ".join(map(str, (*k, channel))) for channel in range(len(row)))
+            given |= {f"{name}[{place}]": float(x) for place, x in zip(places, row, strict=True)}
     given["bias"] = _bias(view, window_of(view).apart(view.at)[1])
     asked = say("ask.convolution", node=view.name, element=named(view.name, "output", view.here))
     arrays = {**inputs_of(view), **weights_of(view, "kernel", "bias")}
@@ -65,6 +65,11 @@ def ask_convolution(quiz: Quiz) -> Iterator[Question]:
 def _products(view: NodeView) -> int:
     window = int(np.prod(view.op.kernel_size))
     return window if view.kind.startswith("Depthwise") else view.weights["kernel"][..., 0].size
+
+
+def _function(view: NodeView) -> str | None:
+    """What the layer applies to its sum; None if nothing."""
+    return None if function_name(view) == "linear" else function_name(view)
 
 
 def _bias(view: NodeView, unit: int) -> float | None:
@@ -81,7 +86,7 @@ def ask_dense(quiz: Quiz) -> Iterator[Question]:
     unit = view.at[-1]
     given: dict[str, Given | None] = {
         **_place(view),
-        "function": function_name(view),
+        "function": _function(view),
         **numbered("x", view.read()[view.here[:-1]]),
         **numbered("kernel", view.weights["kernel"][:, unit]),
         "bias": _bias(view, unit),
