@@ -112,6 +112,8 @@ ANSWERS = {
     "dropout": lambda g: num(g, "x") * num(g, "kept") / (1 - num(g, "rate")),
     "softmax": softmax,
     "entropy": lambda g: -math.log(row(g, "p")[int(g["label"])]),
+    "squared": lambda g: ((row(g, "output") - row(g, "y")) ** 2).mean(),
+    "squared_gradient": lambda g: 2 * (num(g, "output") - num(g, "y")) / num(g, "count"),
     "mean_loss": lambda g: row(g, "loss").mean(),
     "first_gradient": lambda g: (num(g, "p") - num(g, "y")) / num(g, "count"),
     "weight_gradient": lambda g: sum(row(g, "x") * row(g, "grad")),

@@ -19,6 +19,7 @@ from opgraph.story.families.pooling import (
     averaged,
     competitors,
 )
+from opgraph.story.functions import FUNCTIONS
 from opgraph.story.kinds import FORWARD
 from opgraph.story.lesson.model import Given, Question
 from opgraph.story.lesson.questions.asking import (
@@ -45,7 +46,7 @@ def _place(view: NodeView) -> dict[str, Given]:
 
 def ask_convolution(quiz: Quiz) -> Iterator[Question]:
     """One number of a convolution, from the products of its window."""
-    views = [view for view in quiz.views(*CONVOLUTIONS) if "kernel" in view.weights]
+    views = [view for view in quiz.views(*CONVOLUTIONS) if _is_told(view)]
     view = quiz.easiest("convolution", views, _products)
     if view is None:
         return
@@ -67,6 +68,11 @@ def _products(view: NodeView) -> int:
     return window if view.kind.startswith("Depthwise") else view.weights["kernel"][..., 0].size
 
 
+def _is_told(view: NodeView) -> bool:
+    """Whether the weights are known, and the function behind the sum is."""
+    return "kernel" in view.weights and function_name(view) in FUNCTIONS
+
+
 def _function(view: NodeView) -> str | None:
     """What the layer applies to its sum; None if nothing."""
     return None if function_name(view) == "linear" else function_name(view)
@@ -78,7 +84,7 @@ def _bias(view: NodeView, unit: int) -> float | None:
 
 def ask_dense(quiz: Quiz) -> Iterator[Question]:
     """One number of a dense layer, from all that it reads."""
-    views = [view for view in quiz.views("Dense") if "kernel" in view.weights]
+    views = [view for view in quiz.views("Dense") if _is_told(view)]
     view = quiz.easiest("dense", views, lambda one: one.weights["kernel"].shape[0])
     if view is None:
         return
