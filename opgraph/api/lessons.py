@@ -99,7 +99,7 @@ def check_targets(path: str | Path, worksheet: str | Path | None) -> tuple[Path,
     """The files that a lesson is written to: page, given numbers, arrays.
 
     Raises:
-        RunError: a suffix is another one.
+        RunError: a suffix is another one, or a file that is no worksheet is in the way.
 
     >>> [file.name for file in check_targets("a.html", None)]
     ['a.html', 'a.csv', 'a.npz']
@@ -116,7 +116,29 @@ def check_targets(path: str | Path, worksheet: str | Path | None) -> tuple[Path,
             f"a worksheet is a .csv and an .npz of the same name, received {sheet.name!r}",
             where=str(worksheet),
         )
-    return page, sheet.with_suffix(".csv"), sheet.with_suffix(".npz")
+    files = sheet.with_suffix(".csv"), sheet.with_suffix(".npz")
+    _check_replaced(*files)
+    return page, *files
+
+
+def _check_replaced(csv: Path, npz: Path) -> None:
+    """Refuse to replace files that are no worksheet, such as the data that are trained on."""
+    from opgraph.story.lesson import COLUMNS
+
+    there = [str(file) for file in (csv, npz) if file.exists()]
+    if not there:
+        return
+    try:
+        with csv.open("rb") as file:
+            head = file.readline(80)
+    except OSError:
+        head = b""
+    if head.strip() != ",".join(COLUMNS).encode():
+        raise RunError(
+            "is there already and no worksheet, so it is not replaced",
+            where=there[0],
+            hint="give the worksheet another name (--worksheet), or remove the file",
+        )
 
 
 def lesson(
