@@ -21,13 +21,10 @@ if TYPE_CHECKING:
     from opgraph.story import Element, Life, Story
 
 SECONDS = 60.0  # steps are left out unasked where all would take longer
-DOCS = {
-    "value": "before the update",
-    "gradient": "of the loss",
-    "momentum": "the optimizer's memory of gradients, after the update",
-    "velocity": "its memory of squared gradients, after the update",
-    "change": "what the update adds",
-}
+NAMES = {"value": "column.value", "gradient": "column.grad", "change": "column.change"}
+OUTPUT_DOCS = {"gradient": "page.curve_gradient", "change": "page.curve_distance"}
+WEIGHT_DOCS = {name: f"page.curve_{name}"
+               for name in ("value", "gradient", "momentum", "velocity", "change")}  # fmt: skip
 TEXTS, CURVES, PICTURES = (
     (".txt", ".md", ".html", ".csv"),
     (".svg", ".png", ".pdf"),
@@ -81,7 +78,10 @@ class Following:
 
         element, story = self.life.element, self.story
         if element.weight is None:
-            story = replace(story, opening=(*story.opening, *seen_pictures(self.life)))
+            seen = seen_pictures(self.life)
+            titles = [picture.title for picture in seen]
+            said = [item for item in story.opening if item not in titles]
+            story = replace(story, opening=(*said, *seen))
         drawn = curves(self.series(), str(element))
         return story_page(story, self.lang, self.life.most.analysis, element.node, [drawn])
 
@@ -121,10 +121,19 @@ class Following:
     def series(self) -> list[list[Series]]:
         """Value, gradient, slots and change over the steps, as curves are drawn from."""
         from opgraph.render.curves import own_series
+        from opgraph.story import read_catalogue
 
-        columns = self.columns()
+        words, columns = read_catalogue(self.lang).sentences, self.columns()
+        docs = OUTPUT_DOCS if self.life.element.weight is None else WEIGHT_DOCS
         return [
-            [own_series(name, DOCS.get(name, ""), columns["step"], column)]
+            [
+                own_series(
+                    words.get(NAMES.get(name, ""), name),
+                    words.get(docs.get(name, ""), ""),
+                    columns["step"],
+                    column,
+                )
+            ]
             for name, column in columns.items()
             if name not in ("step", "number") and any(x is not None for x in column)
         ]

@@ -73,7 +73,11 @@ def test_verdicts_have_a_sign_and_a_word(verdict):
     word, tally = CHECKS[verdict]
     main = main_of(page)
     (said,) = (e for e in main.iter("span") if e.get("class") == verdict)
-    assert "".join(said.itertext()) == f"{word} 0.5 (± 0.25)"
+    assert "".join(said.itertext()) == word
+    (row,) = (e for e in main.iter("p") if e.get("class") == "check")
+    assert (
+        "".join(row.itertext()) == f"recorded 1.5 independent 1 difference 0.5 allowed 0.25 {word}"
+    )
     (head,) = (e for e in main.iter("span") if (e.get("class") or "").startswith("tally"))
     assert "".join(head.itertext()) == tally
 
@@ -151,7 +155,7 @@ def test_three_channels_are_a_picture_and_more_a_mean():
 def test_what_is_not_finite_has_a_colour_and_words_of_its_own(value):
     picture = Picture(say("picture.window", source="a"), np.array([[value, 1.0]]), (0, 0, 1, 1))
     page = to_html(story_of(picture), read_catalogue("en"))
-    assert "The window on a. Magenta: NaN or infinite." in page
+    assert "The window on <code>a</code>. Magenta: NaN or infinite.</figcaption>" in page
     assert WindowMap(picture).pixels()[0, 0].tolist() == [0xA2, 0x1C, 0xAF]
 
 

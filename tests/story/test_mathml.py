@@ -97,8 +97,8 @@ def test_fractions_roots_sums_and_powers_are_drawn_as_such():
     assert "<munder><mo>∑</mo><mrow>" in total
     assert "<msub><mi>x</mi><mrow><mi>i</mi>" in total
     assert mathml(Num(-1.5e-7)) == (
-        '<math><mo>−</mo><mn>1.5</mn><mo form="infix">×</mo>'
-        "<msup><mn>10</mn><mrow><mo>−</mo><mn>7</mn></mrow></msup></math>"
+        '<math><mo form="prefix">−</mo><mn>1.5</mn><mo form="infix">×</mo>'
+        '<msup><mn>10</mn><mrow><mo form="prefix">−</mo><mn>7</mn></mrow></msup></math>'
     )
     assert mathml(Num(2, "#3")) == '<math><mn>2</mn><mtext class="note">[#3]</mtext></math>'
 

@@ -99,6 +99,18 @@ def test_blocks_are_folded_but_the_first(pages):
         assert sum(opened) == (len(opened) if len(opened) <= 3 else 1)
 
 
+def test_blocks_lead_to_the_same_node_in_other_phases(pages):
+    main = main_of(pages["en"].html())
+    block = main.find(".//div[@id='forward-2']")
+    assert main.find(".//section[@id='forward']/details[2]/summary/h3/b").text == "conv2d_1"
+    (links,) = (p for p in block.iter("p") if p.get("class") == "also")
+    told = "".join(links.itertext())
+    assert told == "This node in other phases: Initial values · Backward · Update"
+    for link in links.iter("a"):
+        target = main.find(f".//div[@id='{link.get('href')[1:]}']/../summary/h3/b")
+        assert target.text == "conv2d_1"
+
+
 def test_windows_are_drawn(pages):
     main = main_of(pages["en"].html())
     drawn = main.findall(".//section[@id='forward']//figure")

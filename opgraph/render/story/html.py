@@ -6,7 +6,8 @@ drawn `window`'s, the document around it `page`'s. It is read without a script.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from opgraph.ops import find
 from opgraph.render.page import document, escape
@@ -18,6 +19,7 @@ from opgraph.render.story.window import WindowMap, window_svg
 from opgraph.story import (
     Block,
     Catalogue,
+    Cell,
     Check,
     Expr,
     Item,
@@ -35,6 +37,7 @@ from opgraph.story.numerals import USUAL
 
 FEW = 3  # so many blocks of a phase are all open; of more, the first one
 OPENED = ("", ' open=""')  # written so that the page is XML, too
+DIGITS = re.compile(r"[#−\d]|$")
 READING = ("opening.checks", "opening.rest")
 
 
@@ -53,7 +56,7 @@ def to_html(story: Story, catalogue: Catalogue, figures: Sequence[str] = ()) -> 
         *_opening(story, catalogue),
         *figures,
         *_contents(story, catalogue),
-        *(line for n, phase in enumerate(story.phases, 1) for line in _phase(n, phase, catalogue)),
+        *_phases(story, catalogue),
         "</main>",
     ]
     return document(title, "\n".join(parts), lang=catalogue.language, style=read_style("story"))
@@ -91,27 +94,55 @@ def _contents(story: Story, catalogue: Catalogue) -> Iterator[str]:
     yield f'<nav aria-label="{escape(catalogue["page.contents"])}">'
     yield f'<p class="heading">{escape(catalogue["page.contents"])}</p>\n<ol>'
     for phase in story.phases:
-        names = " ".join(
-            f'<a href="#{phase.name}-{number}">{escape(block.name)}</a>'
-            for number, block in enumerate(phase.blocks, 1)
+        first = {block.name: number for number, block in reversed([*enumerate(phase.blocks, 1)])}
+        names = (
+            ""
+            if len(first) == 1
+            else " ".join(
+                f'<a href="#{phase.name}-{number}">{escape(name)}</a>'
+                for name, number in reversed(first.items())
+            )
         )
         title = escape(catalogue[f"phase.{phase.name}"])
         yield f'<li><a class="phase" href="#{phase.name}">{title}</a> {names}</li>'
     yield "</ol>\n</nav>"
 
 
-def _phase(number: int, phase: Phase, catalogue: Catalogue) -> Iterator[str]:
+def _phases(story: Story, catalogue: Catalogue) -> Iterator[str]:
+    places: dict[str, list[tuple[str, str]]] = {}
+    for phase in story.phases:
+        for number, block in enumerate(phase.blocks, 1):
+            places.setdefault(block.name, []).append((phase.name, f"{phase.name}-{number}"))
+    for number, phase in enumerate(story.phases, 1):
+        yield from _phase(number, phase, catalogue, places)
+
+
+def _phase(
+    number: int, phase: Phase, catalogue: Catalogue, places: Mapping[str, list[tuple[str, str]]]
+) -> Iterator[str]:
     yield f'<section id="{phase.name}">'
     yield f"<h2>{number}. {escape(catalogue[f'phase.{phase.name}'])}</h2>"
     if not phase.blocks:
         yield f'<p class="muted">{escape(catalogue["page.nothing"])}</p>'
     for place, block in enumerate(phase.blocks, 1):
         is_open = place == 1 or len(phase.blocks) <= FEW
-        yield from _block(f"{phase.name}-{place}", block, catalogue, is_open)
+        others = [one for one in places[block.name] if one[0] != phase.name]
+        links = _elsewhere(others, catalogue) if others and len(phase.blocks) > 1 else ""
+        yield from _block(f"{phase.name}-{place}", block, catalogue, is_open, links)
     yield "</section>"
 
 
-def _block(ident: str, block: Block, catalogue: Catalogue, is_open: bool) -> Iterator[str]:
+def _elsewhere(places: Sequence[tuple[str, str]], catalogue: Catalogue) -> str:
+    """Links to what other phases tell of a node."""
+    links = (
+        f'<a href="#{ident}">{escape(catalogue[f"phase.{name}"])}</a>' for name, ident in places
+    )
+    return f'<p class="also">{escape(catalogue["page.elsewhere"])} {" · ".join(links)}</p>'
+
+
+def _block(
+    ident: str, block: Block, catalogue: Catalogue, is_open: bool, links: str = ""
+) -> Iterator[str]:
     """A block; its anchor is inside, so that a browser that is sent there unfolds it."""
     kind = find(block.kind)
     category = "opaque" if kind is None else kind.category
@@ -123,7 +154,7 @@ def _block(ident: str, block: Block, catalogue: Catalogue, is_open: bool) -> Ite
     yield f'<div id="{ident}">'
     for item in block.items:
         yield from _item(item, catalogue)
-    yield "</div>\n</details>"
+    yield f"{links}</div>\n</details>"
 
 
 def _tally(block: Block, catalogue: Catalogue) -> str:
@@ -144,13 +175,21 @@ def _mark(verdict: str) -> str:
 def _item(item: Item, catalogue: Catalogue) -> Iterator[str]:
     match item:
         case Sentence():
-            yield f"<p>{escape(catalogue.text(item))}</p>"
+            yield f"<p>{_said(item, catalogue)}</p>"
         case Worked():
             yield from _worked(item, catalogue)
         case Table():
             yield from _table(item, catalogue)
         case Picture():
             yield _picture(item, catalogue)
+
+
+def _said(sentence: Sentence, catalogue: Catalogue) -> str:
+    """A sentence; the names in it can be told from its words."""
+    return "".join(
+        f"<code>{escape(text)}</code>" if is_name else escape(text)
+        for text, is_name in catalogue.pieces(sentence)
+    )
 
 
 def _worked(line: Worked, catalogue: Catalogue) -> Iterator[str]:
@@ -178,37 +217,49 @@ def _check(check: Check, catalogue: Catalogue) -> str:
         for name, value in (("recorded", check.recorded), ("independent", check.independent))
         if value is not None
     ]
-    verdict = f"{_mark(check.verdict)} {escape(catalogue[f'verdict.{check.verdict}'])}"
     if check.difference is not None:
-        allowed = numeral(check.tolerance, 2)
-        verdict += f" {numeral(check.difference, 2)} (± <b class='allowed'>{allowed}</b>)"
+        known += [
+            f"{escape(catalogue[f'page.{name}'])} <b class='{name}'>{numeral(value, 2)}</b>"
+            for name, value in (("difference", check.difference), ("allowed", check.tolerance))
+        ]
+    verdict = f"{_mark(check.verdict)} {escape(catalogue[f'verdict.{check.verdict}'])}"
     known.append(f'<span class="{check.verdict}">{verdict}</span>')
     return f'<p class="check">{" ".join(f"<span>{part}</span>" for part in known)}</p>'
 
 
 def _table(table: Table, catalogue: Catalogue) -> Iterator[str]:
-    title = escape(catalogue.text(table.title))
-    yield f'<div class="scroll"><table><caption>{title}</caption>'
-    heads = (f'<th scope="col">{escape(catalogue.text(column))}</th>' for column in table.columns)
-    yield f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>"
+    yield f"<figure>\n<figcaption>{_said(table.title, catalogue)}</figcaption>"
+    kinds = [_side([row[at] for row in table.rows]) for at in range(len(table.columns))]
+    heads = (catalogue.text(column) for column in table.columns)
+    yield f"<div class='scroll'><table><thead>{_cells('th', kinds, heads)}</thead>\n<tbody>"
     for row in table.rows:
-        cells = (f"<td>{escape(cell_text(cell, catalogue))}</td>" for cell in row)
-        yield f"<tr>{''.join(cells)}</tr>"
-    yield "</tbody></table></div>"
+        yield _cells("td", kinds, (cell_text(cell, catalogue) for cell in row))
+    yield "</tbody></table></div>\n</figure>"
+
+
+def _side(cells: Sequence[Cell]) -> str:
+    """Words begin at the left, numbers end at the right."""
+    is_words = any(not isinstance(cell, float) and not DIGITS.match(str(cell)) for cell in cells)
+    return ' class="words"' if is_words else ""
+
+
+def _cells(tag: str, kinds: Sequence[str], texts: Iterable[str]) -> str:
+    cells = (f"<{tag}{k}>{escape(t)}</{tag}>" for k, t in zip(kinds, texts, strict=True))
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _picture(picture: Picture, catalogue: Catalogue) -> str:
     """A map with its window, and in words what is drawn."""
     drawn = WindowMap(picture)
-    words = [catalogue.text(picture.title)]
+    sentences = [picture.title]
     if drawn.channels > 1:
-        words.append(catalogue.text(say("page.averaged", channels=drawn.channels)))
+        sentences.append(say("page.averaged", channels=drawn.channels))
     if drawn.has_nonfinite:
-        words.append(catalogue["page.nonfinite"])
+        sentences.append(say("page.nonfinite"))
     between = "" if catalogue.language == "zh" else " "
-    title = escape(between.join(words))
-    drawing = window_svg(drawn, words[0])
-    return f"<figure>\n{drawing}\n<figcaption>{title}</figcaption>\n</figure>"
+    told = between.join(_said(sentence, catalogue) for sentence in sentences)
+    drawing = window_svg(drawn, catalogue.text(picture.title))
+    return f"<figure>\n{drawing}\n<figcaption>{told}</figcaption>\n</figure>"
 
 
 # For other pages ----------------------------------------------------------------------------------

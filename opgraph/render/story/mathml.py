@@ -29,6 +29,7 @@ from opgraph.story import (
 
 ROOM = 44  # characters up to which a part stays in one piece
 OPEN, CLOSE = (f'<mo stretchy="false">{sign}</mo>' for sign in "()")
+MINUS = '<mo form="prefix">−</mo>'
 BAR = '<mo stretchy="false">|</mo>'
 
 
@@ -36,7 +37,7 @@ def mathml(expression: Expr, digits: int = 6) -> str:
     """A formula as `<math>` elements between which a line may be broken.
 
     >>> mathml(Fraction(Sym("x"), Num(-2)))
-    '<math><mfrac><mi>x</mi><mrow><mo>−</mo><mn>2</mn></mrow></mfrac></math>'
+    '<math><mfrac><mi>x</mi><mrow><mo form="prefix">−</mo><mn>2</mn></mrow></mfrac></math>'
     """
     return "\n".join(f"<math>{piece}</math>" for piece in pieces(expression, digits))
 
@@ -48,7 +49,7 @@ def pieces(expression: Expr, digits: int) -> list[str]:
 
 def _broken(expression: Expr, level: int, digits: int) -> Iterator[str]:
     """Pieces of a formula that binds as tightly as it must."""
-    if not isinstance(expression, Sum) and len(infix(expression, digits)) <= ROOM:
+    if not isinstance(expression, Sum) and _width(expression, digits) <= ROOM:
         yield _markup(expression, level, digits)
         return
     match expression:
@@ -56,7 +57,7 @@ def _broken(expression: Expr, level: int, digits: int) -> Iterator[str]:
             found = [piece for at, term in enumerate(terms) for piece in _term(term, at, digits)]
             yield from _bracketed(found, level > SUM)
         case Minus(of):
-            inner = _before("<mo>−</mo>", _broken(of, PRODUCT, digits))
+            inner = _before(MINUS, _broken(of, PRODUCT, digits))
             yield from _bracketed(inner, level > SUM)
         case Product(factors):
             yield from _bracketed(_factors(factors, digits), level > PRODUCT)
@@ -74,6 +75,13 @@ def _broken(expression: Expr, level: int, digits: int) -> Iterator[str]:
             yield _markup(expression, level, digits)
 
 
+def _width(expression: Expr, digits: int) -> int:
+    """About how many characters a part is wide in one piece."""
+    if isinstance(expression, Fraction):
+        return max(_width(expression.top, digits), _width(expression.bottom, digits))
+    return len(infix(expression, digits))
+
+
 def _term(term: Expr, at: int, digits: int) -> list[str]:
     """The pieces of a term of a sum with its sign; the first one has none if it is positive."""
     sign, body = "+", term
@@ -83,7 +91,7 @@ def _term(term: Expr, at: int, digits: int) -> list[str]:
         sign, body = "−", Num(-term.value, term.note)
     found = list(_broken(body, PRODUCT, digits))
     if at == 0:
-        return found if sign == "+" else _before("<mo>−</mo>", found)
+        return found if sign == "+" else _before(MINUS, found)
     return _before(operator(sign), found)
 
 
@@ -132,7 +140,7 @@ def _markup(expression: Expr, level: int, digits: int) -> str:
             signed = (_joined(term, at, digits) for at, term in enumerate(terms))
             return _within("".join(signed), level > SUM)
         case Minus(of):
-            return _within(f"<mo>−</mo>{_markup(of, PRODUCT, digits)}", level > SUM)
+            return _within(MINUS + _markup(of, PRODUCT, digits), level > SUM)
         case Product(factors):
             body = operator("×").join(_markup(each, PRODUCT, digits) for each in factors)
             return _within(body, level > PRODUCT)
@@ -163,11 +171,11 @@ def _number(value: float, note: str, level: int, digits: int) -> str:
     mantissa, _, power = text.partition("e")
     body = f"<mn>{escape(mantissa)}</mn>"
     if power:
-        sign = "<mo>−</mo>" if power.startswith("-") else ""
+        sign = MINUS if power.startswith("-") else ""
         raised = _row(f"{sign}<mn>{power.lstrip('-+')}</mn>")
         body += f"{operator('×')}<msup><mn>10</mn>{raised}</msup>"
     if minus:
-        body = f"<mo>−</mo>{body}"
+        body = MINUS + body
     body = _within(body, (minus and level >= PRODUCT) or (bool(power) and level >= POWER))
     return body + (f'<mtext class="note">[{escape(note)}]</mtext>' if note else "")
 
