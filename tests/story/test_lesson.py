@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from arithmetic import last_place, number, work_out
 from pages import main_of, read_page, tags_of
 
 import opgraph
+from opgraph.api.lessons import check_targets
 from opgraph.errors import RunError
 from opgraph.ops import kinds
 from opgraph.story import LANGUAGES, read_catalogue
@@ -212,6 +214,68 @@ def test_other_networks_are_asked_what_fits(name, tmp_path):
     assert not found.made.lesson.story.defects
 
 
+IMAGE = "image: Input(shape=(8, 8, 1)) -> conv[filters=4] -> bn -> relu -> max_pool -> flatten -> "
+OUTPUT = "fc -> softmax"
+TRAININGS = {
+    "rmsprop": (IMAGE + OUTPUT, "digits", {"optimizer": "rmsprop"}, {"new_value"}, set()),
+    "nesterov": (
+        IMAGE + OUTPUT, "digits", {"optimizer": "sgd(momentum=0.9, nesterov=true)"},
+        {"new_value"}, set(),
+    ),
+    "decay": (
+        IMAGE + OUTPUT, "digits", {"optimizer": "adamw", "weight_decay": 0.01},
+        {"new_value"}, set(),
+    ),
+    "clipped": (IMAGE + OUTPUT, "digits", {"clip_global_norm": 0.1}, set(), {"new_value"}),
+    "in parts": (IMAGE + OUTPUT, "digits", {"accumulate": 4}, {"new_value"}, {"moving_mean"}),
+    "smoothed": (IMAGE + OUTPUT, "digits", {"label_smoothing": 0.1}, {"softmax"}, {"entropy"}),
+    "numbers": (
+        "row: Input(shape=(6,)) -> d[units=8]: Dense -> relu -> out: Dense(units=2)",
+        "synthetic:regression", {"loss": "mse"},
+        {"squared", "squared_gradient", "mean_loss"}, {"entropy"},
+    ),
+    "one step": (IMAGE + OUTPUT, "digits", {"steps": 1}, {"new_value", "winner"}, set()),
+}  # fmt: skip
+
+
+@pytest.mark.tf
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAININGS)
+def test_other_trainings_are_asked_what_fits(name, tmp_path):
+    graph, data, options, some, none = TRAININGS[name]
+    options = {"steps": 4, "batch_size": 8, **options}
+    run = opgraph.trace(graph, data, output=tmp_path / "run", **options)
+    asked = check(Files(run.lesson(), tmp_path))
+    assert some <= asked
+    assert not none & asked
+
+
+@pytest.mark.tf
+def test_without_matplotlib_there_is_no_curve(run, files, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    told = []
+    found = run.lesson(notify=told.append)
+    assert len(found.figures) == len(files.made.figures) - 1
+    assert told == [
+        "the page has no curve of the loss: drawing curves needs matplotlib, which is not"
+        " installed: pip install 'opgraph[plot]'"
+    ]
+
+
+def test_only_a_worksheet_is_replaced(tmp_path):
+    target = tmp_path / "lesson.html"
+    data = tmp_path / "lesson.csv"
+    data.write_text("question,name,value\n1,x,2\n", encoding="utf-8")
+    (tmp_path / "lesson.npz").write_bytes(b"")
+    assert check_targets(target, None) == (target, data, tmp_path / "lesson.npz")
+    data.write_text("pixel,label\n", encoding="utf-8")
+    with pytest.raises(RunError, match="is there already and no worksheet, so it is not replaced"):
+        check_targets(target, None)
+    data.unlink()
+    with pytest.raises(RunError, match=r"lesson\.npz: is there already and no worksheet"):
+        check_targets(target, None)
+
+
 def test_the_later_step_is_where_most_was_wrong():
     assert choose_steps([5], [1.0]) == (5, 5)
     assert choose_steps([1, 2, 3, 4, 5], [9.0, 8.0, 1.0, 3.0, float("nan")]) == (1, 4)
@@ -227,8 +291,6 @@ def test_every_op_is_described_in_both_languages():
 
 
 def test_what_cannot_be_written_is_refused_before_anything_is_trained(tmp_path):
-    from opgraph.api.lessons import check_targets
-
     with pytest.raises(RunError, match=r"ends in \.html, received 'lesson\.pdf'"):
         check_targets(tmp_path / "lesson.pdf", None)
     with pytest.raises(RunError, match=r"a \.csv and an \.npz of the same name, received 'x\.txt'"):
