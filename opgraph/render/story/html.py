@@ -36,6 +36,7 @@ from opgraph.story import (
 from opgraph.story.numerals import USUAL
 
 FEW = 3  # so many blocks of a phase are all open; of more, the first one
+EXPONENT = re.compile(r"(?<=\d)\^(−?\w+)")
 OPENED = ("", ' open=""')  # written so that the page is XML, too
 DIGITS = re.compile(r"[#−\d]|$")
 READING = ("opening.checks", "opening.rest")
@@ -109,16 +110,16 @@ def _contents(story: Story, catalogue: Catalogue) -> Iterator[str]:
 
 
 def _phases(story: Story, catalogue: Catalogue) -> Iterator[str]:
-    places: dict[str, list[tuple[str, str]]] = {}
+    places: dict[str, dict[str, str]] = {}
     for phase in story.phases:
         for number, block in enumerate(phase.blocks, 1):
-            places.setdefault(block.name, []).append((phase.name, f"{phase.name}-{number}"))
+            places.setdefault(block.name, {}).setdefault(phase.name, f"{phase.name}-{number}")
     for number, phase in enumerate(story.phases, 1):
         yield from _phase(number, phase, catalogue, places)
 
 
 def _phase(
-    number: int, phase: Phase, catalogue: Catalogue, places: Mapping[str, list[tuple[str, str]]]
+    number: int, phase: Phase, catalogue: Catalogue, places: Mapping[str, Mapping[str, str]]
 ) -> Iterator[str]:
     yield f'<section id="{phase.name}">'
     yield f"<h2>{number}. {escape(catalogue[f'phase.{phase.name}'])}</h2>"
@@ -126,16 +127,17 @@ def _phase(
         yield f'<p class="muted">{escape(catalogue["page.nothing"])}</p>'
     for place, block in enumerate(phase.blocks, 1):
         is_open = place == 1 or len(phase.blocks) <= FEW
-        others = [one for one in places[block.name] if one[0] != phase.name]
+        others = {name: ident for name, ident in places[block.name].items() if name != phase.name}
         links = _elsewhere(others, catalogue) if others and len(phase.blocks) > 1 else ""
         yield from _block(f"{phase.name}-{place}", block, catalogue, is_open, links)
     yield "</section>"
 
 
-def _elsewhere(places: Sequence[tuple[str, str]], catalogue: Catalogue) -> str:
+def _elsewhere(places: Mapping[str, str], catalogue: Catalogue) -> str:
     """Links to what other phases tell of a node."""
     links = (
-        f'<a href="#{ident}">{escape(catalogue[f"phase.{name}"])}</a>' for name, ident in places
+        f'<a href="#{ident}">{escape(catalogue[f"phase.{name}"])}</a>'
+        for name, ident in places.items()
     )
     return f'<p class="also">{escape(catalogue["page.elsewhere"])} {" · ".join(links)}</p>'
 
@@ -185,11 +187,12 @@ def _item(item: Item, catalogue: Catalogue) -> Iterator[str]:
 
 
 def _said(sentence: Sentence, catalogue: Catalogue) -> str:
-    """A sentence; the names in it can be told from its words."""
-    return "".join(
+    """A sentence; the names in it can be told from its words, and exponents are raised."""
+    told = "".join(
         f"<code>{escape(text)}</code>" if is_name else escape(text)
         for text, is_name in catalogue.pieces(sentence)
     )
+    return EXPONENT.sub(r"<sup>\1</sup>", told)
 
 
 def _worked(line: Worked, catalogue: Catalogue) -> Iterator[str]:
