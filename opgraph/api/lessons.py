@@ -232,7 +232,7 @@ def lesson_of(
     first, later = (found[step] for step in wanted)
     about = _facts(run, losses, len(first.inputs[0]))
     made = make_lesson(run.graph.analyze(), first, later, run_facts(run), about, seed)
-    return LessonPage(made, lang, tuple(_figures(run, notify)))
+    return LessonPage(made, lang, tuple(_figures(run, lang, notify)))
 
 
 def _facts(run: Run, losses: list[float], batch: int) -> LessonFacts:
@@ -250,13 +250,18 @@ def _facts(run: Run, losses: list[float], batch: int) -> LessonFacts:
     )
 
 
-def _figures(run: Run, notify: Callable[[str], object] | None) -> list[str]:
+def _figures(run: Run, lang: str, notify: Callable[[str], object] | None) -> list[str]:
     """The network, and its loss over the steps where matplotlib can draw it."""
     from opgraph.api.story_page import curves, network
+    from opgraph.render.curves import own_series
+    from opgraph.story import read_catalogue
 
+    words, rows = read_catalogue(lang), run.record.steps
+    steps, losses = rows["step"].to_pylist(), rows["loss"].to_pylist()
+    series = own_series(words["column.loss"], words["page.lesson_loss"], steps, losses)
     found = [network(run.graph.analyze(), None)]
     try:
-        found.append(curves(run.curves("loss"), "loss"))
+        found.append(curves([[series]], words["page.lesson_loss"]))
     except MissingDependencyError as error:
         if notify is not None:
             notify(f"the page has no curve of the loss: {error}")
