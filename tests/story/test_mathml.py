@@ -69,6 +69,7 @@ BROKEN = [
     Sum((Num(1), Minus(LONG), Minus(Product((LONG, Num(2)))))),
     Minus(LONG),
     Fraction(Num(1), LONG),
+    Fraction(Num(1), Product((LONG, Num(2)))),
     Fraction(Fraction(LONG, Num(2)), Fraction(Num(3), LONG)),
 ]
 
