@@ -81,7 +81,7 @@ def _told(view: NodeView) -> Iterator[Item]:
 
 
 def _count(view: NodeView) -> Iterator[Item]:
-    yield say("initial.count", weights=", ".join(view.facts.weights or ()))
+    yield say("initial.count", weights=list(view.facts.weights or ()))
     yield count_params(view)
 
 

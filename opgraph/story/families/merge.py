@@ -43,7 +43,7 @@ def tell_merge(view: NodeView) -> Iterator[Item]:
     """One number of each branch, and what is made of them."""
     arrays = [view.read(slot) for slot in range(len(view.reads))]
     values = [float(array[stretched(view.here, array)]) for array in arrays]
-    yield say("forward.merge", kind=view.kind, sources=", ".join(map(str, view.reads)))
+    yield say("forward.merge", kind=view.kind, sources=list(map(str, view.reads)))
     yield worked(
         named(view.name, "output", view.here),
         merged(view.kind, tuple(Sym(str(end)) for end in view.reads)),

@@ -59,7 +59,7 @@ def _about_params(view: NodeView) -> Sentence:
                    window=shape_of(view.op.kernel_size), filters=view.op.filters,
                    channels=channels // view.op.groups)  # fmt: skip
     weights = view.facts.weights or {}
-    shapes = ", ".join(f"{name} {shape_of(w.shape)}" for name, w in weights.items())
+    shapes = [f"{name} {shape_of(w.shape)}" for name, w in weights.items()]
     return say("ask.params", node=view.name, shapes=shapes)
 
 

@@ -231,7 +231,7 @@ def ask_merge(quiz: Quiz) -> Iterator[Question]:
     for slot, array in enumerate(arrays):
         given[f"x[{slot}]"] = float(array[stretched(view.here, array)])
     asked = say("ask.merge", node=view.name, element=named(view.name, "output", view.here),
-                sources=", ".join(map(str, view.reads)), kind=view.kind)  # fmt: skip
+                sources=list(map(str, view.reads)), kind=view.kind)  # fmt: skip
     yield from make("merge", view, asked, given, _told(view), inputs_of(view))
 
 
