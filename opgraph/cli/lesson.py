@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from opgraph.cli.options import graph_options, read_graph
 from opgraph.cli.quiet import without_startup_talk
+from opgraph.cli.trace_options import Count
 
 if TYPE_CHECKING:
     from opgraph.ops import Shape
@@ -26,8 +28,7 @@ Examples:
 @click.option("--worksheet", metavar="FILE.csv|FILE.npz",
               help="Given numbers and arrays, beside the page by default.")  # fmt: skip
 @click.option("--lang", default="en", show_default=True, metavar="en|zh", help="Language.")
-@click.option("--steps", type=click.IntRange(1), default=40, show_default=True,
-              help="Steps of the training.")  # fmt: skip
+@click.option("--steps", type=Count(), help="Steps of the training; 40.")
 @click.option("--seed", type=int, default=0, show_default=True,
               help="Of the training, and of the choice of questions.")  # fmt: skip
 @click.option("--data", help="What is trained on, as for trace; digits by default.")
@@ -41,7 +42,7 @@ def command(
     output: str,
     worksheet: str | None,
     lang: str,
-    steps: int,
+    steps: int | None,
     seed: int,
     data: str | None,
     run_dir: str | None,
@@ -53,21 +54,31 @@ def command(
     The page needs nothing else and loads nothing. Every number in it comes from the training.
     """
     from opgraph.api import lesson
-    from opgraph.api.lessons import check_targets, is_run
+    from opgraph.api.lessons import STEPS, check_targets, is_run
     from opgraph.cli import report
     from opgraph.cli.trace import notify
     from opgraph.story import read_catalogue
 
     check_targets(output, worksheet)
     read_catalogue(lang)
+    if is_run(file):
+        _refuse({"--set": settings, "--input-shape": input_shape, "--classes": classes,
+                 "--steps": steps, "--data": data, "--run-dir": run_dir})  # fmt: skip
     source = file if is_run(file) else read_graph(file, settings)
     without_startup_talk()
     with report.progress_bar() as progress:
         made = lesson(
-            source, data, steps=steps, seed=seed, lang=lang, run_dir=run_dir,
+            source, data, steps=steps or STEPS, seed=seed, lang=lang, run_dir=run_dir,
             input_shape=input_shape, num_classes=classes, unverified=unverified,
             progress=progress, notify=notify,
         )  # fmt: skip
     for path in made.write(output, worksheet):
         click.echo(f"wrote {path}", err=True)
     return 0
+
+
+def _refuse(options: Mapping[str, object]) -> None:
+    """Refuse what only a training could heed."""
+    said = [name for name, value in options.items() if value]
+    if said:
+        raise click.UsageError(f"a recorded training is told as it is, without {', '.join(said)}")

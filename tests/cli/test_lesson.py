@@ -50,6 +50,9 @@ def test_a_run_is_told_as_it_is(opgraph, file, tmp_path):
         "n.npz",
     ]
     assert "small 是怎样学习的" in (tmp_path / "b.html").read_text(encoding="utf-8")
+    code, _, err = opgraph(*words, "--steps", "9", "--data", "digits")
+    assert code == 2
+    assert "a recorded training is told as it is, without --steps, --data" in err
     with np.load(tmp_path / "n.npz", allow_pickle=False) as arrays:
         assert arrays["conv/kernel"].shape == (3, 3, 1, 2)
 
