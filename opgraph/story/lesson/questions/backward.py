@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from opgraph.record import Array
 from opgraph.story.checks import worked
 from opgraph.story.families.activation import grad_behind
@@ -149,7 +151,7 @@ def ask_blocked(quiz: Quiz) -> Iterator[Question]:
     if view is None or view.grad is None:
         return
     x, y, grad = (a[view.step.example] for a in (view.read(), view.output, view.grad))
-    channel = None if x.size <= MOST_NUMBERS else striking(quiz.draw("blocked"), grad)[-1]
+    channel = None if x.size <= MOST_NUMBERS else _mixed(quiz, x, grad)
     if channel is not None:
         x, y, grad = x[..., channel], y[..., channel], grad[..., channel]
     arrived, passed = int((grad != 0).sum()), int(((grad != 0) & (x > 0)).sum())
@@ -169,6 +171,14 @@ def ask_blocked(quiz: Quiz) -> Iterator[Question]:
     asked = say(key, node=view.name, example=view.step.example, size=x.size, channel=channel)
     arrays = {**inputs_of(view), f"{view.name}/output.grad": view.grad[view.step.example]}
     yield from make("blocked", view, asked, given, answer, arrays)
+
+
+def _mixed(quiz: Quiz, x: Array, grad: Array) -> int:
+    """A channel of which about as many gradients pass as are blocked."""
+    axes = tuple(range(x.ndim - 1))
+    passed = ((grad != 0) & (x > 0)).sum(axis=axes)
+    blocked = (grad != 0).sum(axis=axes) - passed
+    return striking(quiz.draw("blocked"), np.minimum(passed, blocked))[-1]
 
 
 def _map_size(view: NodeView) -> int:
