@@ -9,7 +9,7 @@ from opgraph.render.lesson.parts import answer_html, given_html, node_html
 from opgraph.render.page import document, escape
 from opgraph.render.page.style import read_style
 from opgraph.render.story import block_html, items_html, opening_html
-from opgraph.story import Catalogue, Phase, Story, Table, say
+from opgraph.story import Catalogue, Story, Table, say
 from opgraph.story.lesson import Lesson, Question, program
 
 SECTIONS = ("overview", "nodes", "step", "later", "questions", "worksheet")
@@ -87,15 +87,20 @@ def _links(lesson: Lesson) -> str:
 
 
 def _step(story: Story, catalogue: Catalogue, prefix: str) -> Iterator[str]:
+    """The phases of a step; each block leads to what other phases tell of the same node."""
+    known = [
+        (block.name, phase.name, f"{prefix}-{phase.name}-{number}")
+        for phase in story.phases
+        for number, block in enumerate(phase.blocks, 1)
+    ]
     for phase in story.phases:
-        if phase.blocks:
-            yield from _phase(phase, catalogue, f"{prefix}-{phase.name}")
-
-
-def _phase(phase: Phase, catalogue: Catalogue, ident: str) -> Iterator[str]:
-    yield f'<h3 id="{ident}" class="phase">{escape(catalogue[f"phase.{phase.name}"])}</h3>'
-    for number, block in enumerate(phase.blocks, 1):
-        yield from block_html(f"{ident}-{number}", block, catalogue, number == 1)
+        if not phase.blocks:
+            continue
+        ident = f"{prefix}-{phase.name}"
+        yield f'<h3 id="{ident}" class="phase">{escape(catalogue[f"phase.{phase.name}"])}</h3>'
+        for number, block in enumerate(phase.blocks, 1):
+            others = {p: at for name, p, at in known if name == block.name and p != phase.name}
+            yield from block_html(f"{ident}-{number}", block, catalogue, number == 1, others)
 
 
 def _questions(lesson: Lesson, catalogue: Catalogue, sheet: Sheet) -> Iterator[str]:

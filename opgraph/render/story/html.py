@@ -278,9 +278,24 @@ def opening_html(story: Story, catalogue: Catalogue) -> list[str]:
     return list(_opening(story, catalogue))
 
 
-def block_html(ident: str, block: Block, catalogue: Catalogue, is_open: bool) -> list[str]:
-    """A block that can be folded away; `ident` is its anchor."""
-    return list(_block(ident, block, catalogue, is_open))
+def block_html(
+    ident: str,
+    block: Block,
+    catalogue: Catalogue,
+    is_open: bool,
+    others: Mapping[str, str] | None = None,
+) -> list[str]:
+    """A block that can be folded away.
+
+    Args:
+        ident: its anchor.
+        block: what is told.
+        catalogue: the language.
+        is_open: whether it is unfolded to begin with.
+        others: anchors of what other phases tell of the same node, by phase.
+    """
+    links = _elsewhere(others, catalogue) if others else ""
+    return list(_block(ident, block, catalogue, is_open, links))
 
 
 def formula_html(formula: Expr) -> str:

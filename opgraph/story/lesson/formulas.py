@@ -47,7 +47,9 @@ _MEAN = Fraction(Over("window", X), Sym("count"))
 _MAX = Call("max", (X,))
 _SHIFTED = add(times(Sym("gamma"), SPREAD), Sym("beta"))
 _AGREE = Fraction(times(Sym("query"), Sym("key")), root(Sym("key_dim")))
-_CELL = add(times(Sym("forget"), Sym("c")), times(Sym("input"), Sym("new")))
+_CELL = add(times(Sym("forget_gate"), Sym("c")), times(Sym("input_gate"), Sym("new")))
+
+_GATE = Sym("update_gate")
 
 FORMULAS: Mapping[str, Expr] = {
     "Conv": _WINDOW,
@@ -62,8 +64,8 @@ FORMULAS: Mapping[str, Expr] = {
     "AveragePooling": _MEAN,
     "GlobalAveragePooling": _MEAN,
     "Dropout": Fraction(times(X, Sym("kept")), add(ONE, Minus(Sym("rate")))),
-    "LSTM": times(Sym("output"), Call("tanh", (_CELL,))),
-    "GRU": add(times(Sym("update"), Sym("h")), times(add(ONE, Minus(Sym("update"))), Sym("new"))),
+    "LSTM": times(Sym("output_gate"), Call("tanh", (_CELL,))),
+    "GRU": add(times(_GATE, Sym("h")), times(add(ONE, Minus(_GATE)), Sym("new"))),
     "MultiHeadAttention": Product((Call("softmax", (_AGREE,)), Sym("value"))),
     "Rescaling": add(times(X, Sym("scale")), Sym("offset")),
     **{kind: merged(kind, syms("a b")) for kind in MERGES},
