@@ -22,12 +22,12 @@ from opgraph.reference.registry import reference
 class Attended(NamedTuple):
     """Weighted values, the weights, the scores before the softmax, and the pull.
 
-    `back` takes gradients at the values and the weights to those at scores and value.
+    `back` takes gradients at the output and the weights to those at scores, value and weights.
     """
 
     output: Array
     weights: Array
-    back: Callable[[Array, Array], tuple[Array, Array]]
+    back: Callable[[Array, Array], tuple[Array, Array, Array]]
 
 
 def _slots(given: Given) -> tuple[int, int, int]:
@@ -70,10 +70,11 @@ def _attend(scores: Array, value: Array, equation: str, axes: tuple[int, ...]) -
     left, output = equation.split("->")
     of_weights, of_value = left.split(",")
 
-    def back(g: Array, at_weights: Array) -> tuple[Array, Array]:
+    def back(g: Array, at_weights: Array) -> tuple[Array, Array, Array]:
         through = np.einsum(f"{output},{of_value}->{of_weights}", g, value, optimize=True)
         at_value = np.einsum(f"{output},{of_weights}->{of_value}", g, weights, optimize=True)
-        return softmax_back(through + at_weights), at_value
+        whole = through + at_weights
+        return softmax_back(whole), at_value, whole
 
     return Attended(np.einsum(equation, weights, value, optimize=True), weights, back)
 
@@ -147,7 +148,7 @@ def _multi_head(given: Given, depth: int, repeats: int) -> Computed:
     def pull(gradients: Any) -> Pulled:
         at_context, weights = output.back(gradients[0])
         at_weights = gradients[1] if op.return_attention_scores else np.zeros(1)
-        at_scores, at_v = attended.back(at_context * opened, at_weights)
+        at_scores, at_v, at_p = attended.back(at_context * opened, at_weights)
         at_q = np.einsum(f"{of_scores},{of_key}->{of_query}", at_scores, k, optimize=True) * scale
         at_k = np.einsum(f"{of_scores},{of_query}->{of_key}", at_scores, query.y, optimize=True)
         pulls = [(slots[0], query, at_q)]
@@ -160,7 +161,9 @@ def _multi_head(given: Given, depth: int, repeats: int) -> Computed:
             at_input, own = projection.back(g)
             rows.append((slot, at_input))
             weights |= own
-        return Pulled(_gathered(given, rows), weights)
+        own = {projection.name: g for _, projection, g in pulls}
+        own |= {"scores": at_scores, "probabilities": at_p}
+        return Pulled(_gathered(given, rows), weights, own)
 
     parts = {"query": query.y, "key": key.y, "value": value.y, "scores": scores}
     parts |= {"probabilities": attended.weights, "context": attended.output}
@@ -178,7 +181,8 @@ def multi_head_attention(given: Given) -> Computed:
     """Weighted means of values, in several heads (Vaswani et al. 2017).
 
     Parts: `query`, `key`, `value` after their projections, `scores` (already divided by the root of
-    `key_dim`; -inf where a position may not look), `probabilities`, `context`.
+    `key_dim`; -inf where a position may not look), `probabilities`, `context`. Those of the pull:
+    `query`, `key`, `value`, `scores`, `probabilities`.
     """
     return _multi_head(given, cast("Any", given.op).key_dim, 1)
 
@@ -240,7 +244,7 @@ def _tanh_scores(given: Given, query: Array, key: Array) -> Scored:
 def attention(given: Given) -> Computed:
     """Weighted means of values, by the products or by a learned sum of query and key.
 
-    Parts: `scores`, `probabilities`.
+    Parts, and those of the pull: `scores`, `probabilities`.
     """
     _refuse_dropout(given)
     op, slots = cast("Any", given.op), _slots(given)
@@ -252,10 +256,11 @@ def attention(given: Given) -> Computed:
 
     def pull(gradients: Any) -> Pulled:
         at_weights = gradients[1] if op.return_attention_scores else np.zeros(1)
-        at_scores, at_value = attended.back(gradients[0], at_weights)
+        at_scores, at_value, at_p = attended.back(gradients[0], at_weights)
         at_query, at_key, weights = score_back(at_scores)
         rows = [(slots[0], at_query), (slots[1], at_value), (slots[2], at_key)]
-        return Pulled(_gathered(given, rows), weights)
+        own = {"scores": at_scores, "probabilities": at_p}
+        return Pulled(_gathered(given, rows), weights, own)
 
     shown = (attended.weights,) if op.return_attention_scores else ()
     parts = {"scores": scores, "probabilities": attended.weights}

@@ -153,9 +153,7 @@ class Core:
         rate = tf.convert_to_tensor(self.optimizer.learning_rate)
         scale = self._scale()
         scale = None if scale is None else tf.identity(scale)
-        real = grads
-        if scale is not None:
-            real = {name: unscaled(grad, scale) for name, grad in grads.items()}
+        real = self.of_the_loss(grads)
         iterations = tf.convert_to_tensor(self.optimizer.iterations)
         clipped = self._apply(grads, real)
         done = tf.convert_to_tensor(self.optimizer.iterations) > iterations
@@ -170,6 +168,14 @@ class Core:
             loss_scale=scale,
             skipped=None if scale is None else tf.logical_not(done),
         )
+
+    def of_the_loss(self, grads: Mapping[str, Tensor | None]) -> Mapping[str, Tensor | None]:
+        """Gradients of the reported loss, from those of the scaled one."""
+        scale = self._scale()
+        if scale is None:
+            return grads
+        scale = tf.identity(scale)
+        return {name: unscaled(grad, scale) for name, grad in grads.items()}
 
     @property
     def trainable(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from opgraph.runtime.fetch import (
     batch_tensors,
     joined_tensors,
     missing_tensors,
+    part_gradients,
     slots_before,
     update_tensors,
 )
@@ -288,6 +289,8 @@ class Step:
         if mode != "tensors":
             return packed
         named = {**batch_tensors(batch), **update_tensors(update)}
+        if batch is not None and part == "batch":
+            named |= part_gradients(self.core.of_the_loss(batch.grads))
         self._names[part] = list(named)
         return [packed, *named.values()]
 

@@ -30,6 +30,8 @@ TELLERS: Mapping[str, Callable[[StepView], Iterator[Block]]] = {
     "moving": tell_moving,
 }
 
+ROUNDOFF = {"bfloat16": 8, "float16": 11}  # half the distance from 1 to the next number, as 2^-n
+
 
 def tell_story(
     analysis: Analysis,
@@ -121,4 +123,8 @@ def _opening(step: StepView, example: int | None) -> Iterator[Item]:
     if number is not None:
         yield say("opening.data", number=number)
     yield say("opening.checks")
+    narrow = {view.output.dtype.name for view in step.nodes.values() if view.is_recorded}
+    for dtype in ("bfloat16", "float16"):
+        if dtype in narrow:
+            yield say("opening.narrow", dtype=dtype, unit=f"2^−{ROUNDOFF[dtype]}")
     yield say("opening.rest")

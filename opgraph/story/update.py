@@ -30,6 +30,7 @@ from opgraph.story.formula import (
 )
 from opgraph.story.model import Block, Item, say
 from opgraph.story.opinion import Element, clipped, gradients, updated
+from opgraph.story.parts import tell_parts
 from opgraph.story.view import Index, NodeView, StepView, named
 
 OF_SQUARES = ("velocity", "velocity_hat", "accumulator")  # slots that are made of g^2
@@ -94,12 +95,21 @@ class Updated:
 def tell_update(step: StepView) -> Iterator[Block]:
     """A block for each node whose weights were changed."""
     clip = _clip_factor(step)
+    first = list(_scaled(step))
     for view in step.told:
         if view.owner != view.name:
             continue
         items = [item for name in view.weights for item in _weight(view, name, clip)]
         if items:
-            yield Block(view.name, view.kind, tuple(items), view.node.label)
+            yield Block(view.name, view.kind, (*first, *items), view.node.label)
+            first = []
+
+
+def _scaled(step: StepView) -> Iterator[Item]:
+    """That the loss was scaled, and whether the update was left out."""
+    figures = step.tensors.figures
+    if "loss_scale" in figures:
+        yield say("update.loss_scale", scale=figures["loss_scale"])
 
 
 def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
@@ -116,8 +126,11 @@ def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
     if grad is None:
         yield say("update.not_connected", weight=name)
         return
+    if view.step.tensors.figures.get("skipped"):
+        yield say("update.skipped", weight=name)
+        return
     if view.step.facts.accumulate > 1:
-        yield from _accumulated(view, name, at)
+        yield from tell_parts(view, name, at)
     applied = yield from _clipped(view, name, at, grad, clip)
     updated = Updated(view, name, at, applied)
     if view.step.facts.optimizer in TOLD and not updated.setting("amsgrad"):
@@ -179,15 +192,6 @@ def _clipped(view: NodeView, name: str, at: Index, grad: Array, factor: float | 
         independent=clipped(Element(view, name, at)),
     )
     return evaluate(expression)
-
-
-def _accumulated(view: NodeView, name: str, at: Index) -> Iterator[Item]:
-    parts = view.step.parts
-    yield say(
-        "update.accumulated",
-        parts=len(parts),
-        sizes=", ".join(str(p.stop - p.start) for p in parts),
-    )
 
 
 def _decayed(one: Updated) -> Any:
