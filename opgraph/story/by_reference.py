@@ -105,7 +105,7 @@ def _at_inputs(view: NodeView) -> Iterator[Item]:
             independent=value,
             terms=depth(view),
             scale=float(np.abs(array).max()),
-            unit=max(epsilon(grad), view.unit),
+            unit=view.unit_at(slot),
         )
 
 

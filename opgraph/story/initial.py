@@ -39,6 +39,7 @@ SCHEMES = {
     "lecun_uniform": Scheme(1, "fan_in", True),
     "lecun_normal": Scheme(1, "fan_in", False),
 }
+TOLD = ("orthogonal", "unit_forget_bias")
 CONSTANTS = {"zeros": 0.0, "ones": 1.0}
 
 
@@ -120,7 +121,7 @@ def _weight(
             drift=0.0,
         )
     else:
-        yield say("initial.other", weight=name, how=how or "?")
+        yield say(f"initial.{how if how in TOLD else 'other'}", weight=name, how=how or "?")
         yield _drawn(known, ())
 
 

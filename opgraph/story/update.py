@@ -31,6 +31,7 @@ from opgraph.story.formula import (
 from opgraph.story.model import Block, Item, say
 from opgraph.story.opinion import Element, clipped, gradients, updated
 from opgraph.story.parts import tell_parts
+from opgraph.story.repeated import apart, squares
 from opgraph.story.view import Index, NodeView, StepView, named
 
 OF_SQUARES = ("velocity", "velocity_hat", "accumulator")  # slots that are made of g^2
@@ -73,9 +74,19 @@ class Updated:
         return None if array is None else float(array[self.at])
 
     @cached_property
+    def apart(self) -> list[float]:
+        """The gradients that the optimizer gets one by one; empty where it gets one."""
+        return apart(self.view, self.weight, self.at)
+
+    @property
+    def square(self) -> Expr:
+        """What a memory of squares gets: the square of the gradient, or the sum of squares."""
+        return squares(self.apart) if self.apart else square(Num(self.gradient))
+
+    @cached_property
     def opinion(self) -> Update | None:
-        """What `reference` makes of the same step."""
-        return updated(Element(self.view, self.weight, self.at))
+        """What `reference` makes of the same step; None where gradients come one by one."""
+        return None if self.apart else updated(Element(self.view, self.weight, self.at))
 
     def opinion_of_slot(self, slot: str) -> float | None:
         """The independent value of a slot after the update."""
@@ -133,6 +144,8 @@ def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
         yield from tell_parts(view, name, at)
     applied = yield from _clipped(view, name, at, grad, clip)
     updated = Updated(view, name, at, applied)
+    if updated.apart:
+        yield say("update.apart", count=len(updated.apart), token=at[0])
     if view.step.facts.optimizer in TOLD and not updated.setting("amsgrad"):
         yield from _TELLERS[view.step.facts.optimizer](updated)
     else:
@@ -265,7 +278,7 @@ def _adam(one: Updated) -> Iterator[Item]:
         one, "momentum", _blend_symbols("beta_1", "m", Sym("g")), m_new, abs(m) + abs(g)
     )
     yield say("update.adam_v", keep=second)
-    v_new = _blend(second, v, square(Num(g)))
+    v_new = _blend(second, v, one.square)
     yield from _slot(
         one, "velocity", _blend_symbols("beta_2", "v", square(Sym("g"))), v_new, abs(v) + g * g
     )
@@ -331,7 +344,7 @@ def _rmsprop(one: Updated) -> Iterator[Item]:
     before = yield from _decayed(one)
     v = one.recorded("velocity.before") or 0.0
     yield say("update.rmsprop_v", keep=rho)
-    v_new = _blend(rho, v, square(Num(g)))
+    v_new = _blend(rho, v, one.square)
     yield from _slot(
         one, "velocity", _blend_symbols("rho", "v", square(Sym("g"))), v_new, abs(v) + g * g
     )

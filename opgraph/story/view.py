@@ -227,6 +227,11 @@ class NodeView:
         end = self.reads[slot]
         return self.step.get(*output_name(end.node, end.port).grad)
 
+    def unit_at(self, slot: int = 0) -> float:
+        """Machine epsilon of the gradient at an input, which was computed here and handed there."""
+        source = self.step.nodes[self.reads[slot].node]
+        return max(epsilon(self.input_grad(slot)), self.unit, source.unit)
+
     def is_only_reader(self, slot: int = 0) -> bool:
         """Whether the gradient at the input comes from this node alone."""
         end = self.reads[slot]

@@ -95,7 +95,8 @@ def _attended(look: Look, what: str) -> Iterator[Item]:
     yield from _score(look, scores)
     yield from _softmax(look, scores, chances)
     yield _table(look, scores, chances)
-    told = products(chances, look.vector("value")[:, look.depth])
+    seen = np.isfinite(scores)
+    told = products(chances[seen], look.vector("value")[seen, look.depth])
     yield say("inside.values", head=look.head)
     formula = Over("k", times(Sym("weight[k]"), Sym(f"value[k, {look.depth}]")))
     if what == "output":
@@ -172,9 +173,9 @@ def _softmax(look: Look, scores: Array, chances: Array) -> Iterator[Item]:
     """The weight of one key, made of all scores."""
     seen = np.flatnonzero(np.isfinite(scores))
     top, chosen = float(scores[seen].max()), look.key
-    yield say("inside.weights", keys=len(scores))
     if len(seen) < len(scores):
         yield say("inside.hidden", hidden=len(scores) - len(seen))
+    yield say("inside.weights", keys=len(seen))
     order = seen[np.argsort(-scores[seen], kind="stable")]
     shown, rest = sorted({*order[:ROWS].tolist(), chosen}), order[ROWS:]
     powers = {at: _power(float(scores[at]), top) for at in order.tolist()}

@@ -32,6 +32,8 @@ def tell_attention_backward(view: NodeView) -> Iterator[Item]:
     told = {f"{name}/kernel" for name in PROJECTIONS} if look.is_headed else set[str]()
     for name in PROJECTIONS if look.is_headed else ():
         yield from _by_position(look, name)
+    if "key/bias" in view.weights:
+        yield say("inside.key_bias")
     yield from gradients_beside(view, told)
 
 
@@ -55,7 +57,8 @@ def _scores(look: Look) -> Iterator[Item]:
             **EXACT,
         )
     yield say("inside.score_grad")
-    mean = products(chances, at_chances)
+    seen = np.isfinite(look.row("scores"))
+    mean = products(chances[seen], at_chances[seen])
     yield worked(
         look.name("probabilities.grad.mean", *look.place()),
         Over("k", times(Sym("weight[k]"), Sym("grad[k]"))),

@@ -40,7 +40,7 @@ def pulled_back(
         independent=view.pulled_input(slot, at),
         terms=told.terms,
         scale=told.scale,
-        unit=epsilon(view.input_grad(slot)),
+        unit=view.unit_at(slot),
     )
 
 

@@ -158,7 +158,7 @@ def _sum_symbols(way: Way, gate: Gate, column: int) -> Expr:
 def _gate(way: Way, gate: Gate, step: int, unit: int) -> Iterator[Item]:
     """The sum of a gate and its function."""
     told = way.sum(gate, step, unit)
-    yield say(f"gate.{gate.part}")
+    yield say(f"gate.{gate.part}", function=way.function(gate))
     if told.rest:
         yield say("forward.rest", shown=told.terms - told.rest, rest=told.rest)
     symbols = _sum_symbols(way, gate, way.column(gate, unit))
@@ -187,7 +187,7 @@ def _number(way: Way, part: str, step: int, unit: int) -> Num:
 def _simple(way: Way, step: int, unit: int, is_whole: bool) -> Iterator[Item]:
     (gate,) = GATES["SimpleRNN"]
     told = way.sum(gate, step, unit)
-    yield say("gate.state")
+    yield say("gate.state", function=way.function(gate))
     if told.rest:
         yield say("forward.rest", shown=told.terms - told.rest, rest=told.rest)
     yield worked(way.name("sum", step, unit), _sum_symbols(way, gate, unit), told.numbers)
