@@ -156,19 +156,29 @@ def _multi_head(given: Given, depth: int, repeats: int) -> Computed:
         pulls += [(slots[2], key, _unrepeated(at_k * scale, repeats))]
         if gate:
             pulls.append((0, gate, at_context * attended.output * opened * (1 - opened)))
-        rows: list[tuple[int, Array]] = []
-        for slot, projection, g in pulls:
-            at_input, own = projection.back(g)
-            rows.append((slot, at_input))
-            weights |= own
-        own = {projection.name: g for _, projection, g in pulls}
-        own |= {"scores": at_scores, "probabilities": at_p}
-        return Pulled(_gathered(given, rows), weights, own)
+        inside = {"scores": at_scores, "probabilities": at_p}
+        return _pull_projections(given, pulls, weights, inside)
 
     parts = {"query": query.y, "key": key.y, "value": value.y, "scores": scores}
     parts |= {"probabilities": attended.weights, "context": attended.output}
     shown = (attended.weights,) if op.return_attention_scores else ()
     return Computed((output.y, *shown), pull, parts)
+
+
+def _pull_projections(
+    given: Given,
+    pulls: list[tuple[int, _Projection, Array]],
+    weights: dict[str, Array],
+    inside: dict[str, Array],
+) -> Pulled:
+    """Gradients at the inputs and weights from those behind the projections of some inputs."""
+    rows: list[tuple[int, Array]] = []
+    for slot, projection, g in pulls:
+        at_input, own = projection.back(g)
+        rows.append((slot, at_input))
+        weights |= own
+        inside[projection.name] = g
+    return Pulled(_gathered(given, rows), weights, inside)
 
 
 def _unrepeated(g: Array, repeats: int) -> Array:

@@ -34,13 +34,18 @@ def tell_parts(view: NodeView, weight: str, at: Index) -> Iterator[Item]:
         yield _part(view, weight, at, part, each, about)
     yield say("update.parts_added")
     labels = [f"#{part.start}-#{part.stop - 1}" for part in parts]
+    whole: dict[str, Any] = {
+        **about,
+        "terms": view.step.batch + len(parts),
+        "scale": float(np.linalg.norm(values)),
+    }
     yield worked(
         named(view.owner, f"{weight}.grad", at),
         Over("parts", Sym("grad")),
         numbers(values, labels).numbers,
         recorded=float(grad[at]),
         independent=_opinion(view, weight, at, range(len(parts))),
-        **{**about, "terms": about["terms"] + len(parts), "scale": float(np.linalg.norm(values))},
+        **whole,
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from opgraph.record import Array
 from opgraph.reference import Update
 from opgraph.story.checks import EPSILON_32, worked
+from opgraph.story.clipping import clip_factor, tell_clipped
 from opgraph.story.formula import (
     Expr,
     Fraction,
@@ -29,7 +29,7 @@ from opgraph.story.formula import (
     times,
 )
 from opgraph.story.model import Block, Item, say
-from opgraph.story.opinion import Element, clipped, gradients, updated
+from opgraph.story.opinion import Element, updated
 from opgraph.story.parts import tell_parts
 from opgraph.story.repeated import apart, squares
 from opgraph.story.view import Index, NodeView, StepView, named
@@ -105,7 +105,7 @@ class Updated:
 
 def tell_update(step: StepView) -> Iterator[Block]:
     """A block for each node whose weights were changed."""
-    clip = _clip_factor(step)
+    clip = clip_factor(step)
     first = list(_scaled(step))
     for view in step.told:
         if view.owner != view.name:
@@ -142,7 +142,7 @@ def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
         return
     if view.step.facts.accumulate > 1:
         yield from tell_parts(view, name, at)
-    applied = yield from _clipped(view, name, at, grad, clip)
+    applied = yield from tell_clipped(view, name, at, grad, clip)
     updated = Updated(view, name, at, applied)
     if updated.apart:
         yield say("update.apart", count=len(updated.apart), token=at[0])
@@ -169,42 +169,6 @@ def _by_reference(one: Updated) -> Iterator[Item]:
     step = abs(float(new.parts["step"]))
     missing = 1 - one.setting("beta_2") ** one.view.step.tensors.step
     yield from _new(one, 0.0, None, change, 1 / missing if missing < 1 else 1.0, step)
-
-
-def _clip_factor(step: StepView) -> float | None:
-    """What all gradients are multiplied by when their common norm is clipped."""
-    limit = float(step.facts.settings.get("global_clipnorm") or 0)
-    if not limit:
-        return None
-    grads = gradients(step)
-    total = math.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in grads))
-    return min(1.0, limit / total) if total else 1.0
-
-
-def _clipped(view: NodeView, name: str, at: Index, grad: Array, factor: float | None) -> Any:
-    """Tell how a gradient is clipped, and hand back what is applied."""
-    value = float(grad[at])
-    settings = view.step.facts.settings
-    expression: Expr | None = None
-    if factor is not None:
-        expression = times(Num(value), Num(factor))
-        yield say("update.clip_global", limit=float(settings["global_clipnorm"]))
-    elif limit := float(settings.get("clipnorm") or 0):
-        norm = float(np.sqrt((grad.astype(np.float64) ** 2).sum()))
-        yield say("update.clip_norm", limit=limit, norm=norm)
-        expression = Fraction(times(Num(value), Num(limit)), Num(max(norm, limit)))
-    elif limit := float(settings.get("clipvalue") or 0):
-        yield say("update.clip_value", limit=limit)
-        expression = Num(min(limit, max(-limit, value)))
-    if expression is None:
-        return value
-    yield worked(
-        named(view.owner, f"{name}.clipped", at),
-        None,
-        expression,
-        independent=clipped(Element(view, name, at)),
-    )
-    return evaluate(expression)
 
 
 def _decayed(one: Updated) -> Any:

@@ -37,7 +37,7 @@ def sequences(shape=(5, 3), rows=16):
 
 
 def trained(text, data, path, **options):
-    options = {"steps": 2, "batch_size": 8, "learning_rate": 0.05, **options}
+    options = {"steps": 2, "batch_size": 4, "learning_rate": 0.05, "measure": "off", **options}
     run = opgraph.trace(opgraph.read(text), data, output=path / "run", **options)
     run.replay(data=data)
     return run
@@ -179,10 +179,11 @@ def test_weights_of_an_attention_are_those_of_keras(attentive):
     lines = lines_of(found)
     (chosen,) = (line for name, line in lines.items() if name == "heads.probabilities")
     place = tuple(int(word) for word in chosen.name.split("[")[1].rstrip("]").split(","))
-    assert chosen.value == pytest.approx(float(np.asarray(scores)[place]), rel=1e-9)
+    near = {"rel": 1e-7}  # Keras holds 1 / √3 in float32
+    assert chosen.value == pytest.approx(float(np.asarray(scores)[place]), **near)
     taken = {row[0]: row[2] for row in table_of(found)[0].rows}
     for key, weight in taken.items():
-        assert weight == pytest.approx(float(np.asarray(scores)[(*place[:3], int(key))]), rel=1e-9)
+        assert weight == pytest.approx(float(np.asarray(scores)[(*place[:3], int(key))]), **near)
     assert taken["5"] == 0.0
     assert "1 positions may not be looked at" in found.text()
 
@@ -206,6 +207,7 @@ def test_a_regulariser_of_a_recurrent_kernel_has_its_own_term(recurrent):
     assert "The regulariser of simple_rnn_cell/kernel adds a term of its own:" in found.text()
 
 
+@pytest.mark.slow
 def test_a_masked_step_is_passed_over(tmp_path):
     text = """
     x: Input(shape=(6,), dtype=int32) -> e: Embedding(input_dim=9, output_dim=4, mask_zero=true)
@@ -229,20 +231,20 @@ def test_a_masked_step_is_passed_over(tmp_path):
 
 def test_what_is_drawn_inside_is_said_and_the_recorded_number_shown(tmp_path):
     text = """
-    x: Input(shape=(5, 3)) -> a: LSTM(units=3, return_sequences=true, recurrent_dropout=0.2)
-    a, a -> b: MultiHeadAttention(num_heads=1, key_dim=2, dropout=0.1)
-    b -> c: GlobalAveragePooling1D -> out: Dense(units=3) -> p: Softmax
+    x: Input(shape=(2, 3)) -> a: LSTM(units=3, return_sequences=true, recurrent_dropout=0.2)
+    a, a -> b: Attention(dropout=0.1) -> c: Flatten -> out: Dense(units=3) -> p: Softmax
     """
-    run = trained(text, sequences(), tmp_path)
-    found = run.explain(2)
+    run = trained(text, sequences((2, 3)), tmp_path, steps=1)
+    found = run.explain(1)
     assert found.story.defects == []
     plain = " ".join(found.text().split())
     assert "LSTM drops numbers at random inside (dropout 0, recurrent dropout 0.2)." in plain
-    assert "MultiHeadAttention drops some of its attention weights at random (dropout 0.1)" in plain
+    assert "Attention drops some of its attention weights at random (dropout 0.1)" in plain
     assert "Recorded was a.output[" in plain
     assert "The derivative of LSTM is neither told in full nor computed independently" in plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_narrow_numbers_agree_within_their_own_tolerance(precision, tmp_path):
     text = """

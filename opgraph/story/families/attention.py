@@ -32,7 +32,7 @@ from opgraph.story.terms import Told, products
 from opgraph.story.view import NodeView, named
 
 ROWS = 12
-EXACT = {"unit": EPSILON["float64"]}  # both numbers are computed in float64
+EXACT = EPSILON["float64"]  # both numbers are computed in float64
 
 
 @forward("MultiHeadAttention", "GroupedQueryAttention")
@@ -85,7 +85,7 @@ def _projected(look: Look, role: str, place: int, head: int, at: int) -> Iterato
         independent=float(look.part(role)[place, head, at]),
         terms=told.terms,
         scale=told.scale,
-        **EXACT,
+        unit=EXACT,
     )
 
 
@@ -111,7 +111,7 @@ def _attended(look: Look, what: str) -> Iterator[Item]:
         independent=float(look.part(what)[look.query, look.head, look.depth]),
         terms=told.terms,
         scale=told.scale,
-        **EXACT,
+        unit=EXACT,
     )
 
 
@@ -140,7 +140,7 @@ def _score(look: Look, scores: Array) -> Iterator[Item]:
         independent=float(scores[look.key]),
         terms=told.terms + 8,
         scale=told.scale,
-        **EXACT,
+        unit=EXACT,
     )
 
 
@@ -190,7 +190,7 @@ def _softmax(look: Look, scores: Array, chances: Array) -> Iterator[Item]:
         independent=float(chances[chosen]),
         terms=len(seen) + 8,
         scale=1.0 + abs(top),
-        **EXACT,
+        unit=EXACT,
     )
 
 

@@ -54,7 +54,7 @@ def _scores(look: Look) -> Iterator[Item]:
             independent=float(at_chances[key]),
             terms=told.terms + 64,
             scale=told.scale,
-            **EXACT,
+            unit=EXACT,
         )
     yield say("inside.score_grad")
     seen = np.isfinite(look.row("scores"))
@@ -72,7 +72,7 @@ def _scores(look: Look) -> Iterator[Item]:
         independent=float(at_scores[key]),
         terms=len(chances) + 8,
         scale=norm([float(x) for x in chances * at_chances]) + abs(float(at_chances[key])),
-        **EXACT,
+        unit=EXACT,
     )
     yield _table(look, chances, at_chances, at_scores)
 

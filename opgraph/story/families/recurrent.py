@@ -30,7 +30,7 @@ from opgraph.story.view import NodeView, named
 
 ROWS = 12
 # Both numbers are computed in float64, with a few dozen operations behind them.
-EXACT = {"unit": EPSILON["float64"]}
+EXACT = EPSILON["float64"]
 SEVERAL = 64
 INTRODUCED = {"SimpleRNN": "inside.rnn", "LSTM": "inside.lstm", "GRU": "inside.gru"}
 COLUMNS = {
@@ -138,7 +138,7 @@ def _state(way: Way, step: int, unit: int, formula: Expr, numbers: Expr, is_whol
         return worked(name, formula, numbers, **_output(way.view))
     value = float(way.part("state")[step, unit])
     name = way.name("state", step, unit)
-    return worked(name, formula, numbers, independent=value, terms=SEVERAL, **EXACT)
+    return worked(name, formula, numbers, independent=value, terms=SEVERAL, unit=EXACT)
 
 
 def _sum_symbols(way: Way, gate: Gate, column: int) -> Expr:
@@ -176,7 +176,7 @@ def _applied(way: Way, gate: Gate, step: int, unit: int, value: float, scale: fl
         independent=float(way.part(gate.part)[step, unit]),
         terms=SEVERAL,
         scale=max(1.0, scale),
-        **EXACT,
+        unit=EXACT,
     )
 
 
@@ -209,7 +209,7 @@ def _lstm(way: Way, step: int, unit: int, is_whole: bool) -> Iterator[Item]:
         independent=float(way.part("carry")[step, unit]),
         terms=SEVERAL,
         scale=abs(old) + abs(content.value),
-        **EXACT,
+        unit=EXACT,
     )
     yield carry
     yield say("inside.shown")
@@ -254,7 +254,7 @@ def _reset_content(way: Way, gate: Gate, step: int, unit: int) -> Iterator[Item]
         independent=float(way.part("product")[step, unit]),
         terms=inner.terms,
         scale=inner.scale,
-        **EXACT,
+        unit=EXACT,
     )
     yield product
     yield say("inside.reset_content")

@@ -133,7 +133,7 @@ def _one_step(way: Way, gate: Gate, step: int, unit: int) -> Iterator[Item]:
         independent=delta,
         terms=SEVERAL,
         scale=abs(float(at_state)) + abs(at_carry),
-        **EXACT,
+        unit=EXACT,
     )
 
 
@@ -175,7 +175,7 @@ def _carry(way: Way, step: int, unit: int, at_state: float) -> Iterator[Item]:
         independent=float(_gradient(way, "carry", step)[unit]),
         terms=SEVERAL,
         scale=abs(at_state) + abs(after),
-        **EXACT,
+        unit=EXACT,
     )
 
 

@@ -32,7 +32,7 @@ class Gate(NamedTuple):
     attribute: str
 
 
-GATES = {
+GATES: dict[str, tuple[Gate, ...]] = {
     "SimpleRNN": (Gate("state", 0, "activation"),),
     "LSTM": (
         Gate("forget_gate", 1, "recurrent_activation"),
