@@ -77,6 +77,8 @@ class StepTensors:
         verified: whether they are proved to be those of the recorded step.
         figures: loss and metrics of the batch; learning rate of the update, and, where the loss is
             scaled, `loss_scale` and `skipped`.
+        updates: how many updates the optimizer had made before; fewer than steps where it skipped
+            some. None where that is not known.
     """
 
     step: int
@@ -88,6 +90,7 @@ class StepTensors:
     indices: Array | None = None
     verified: bool = False
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
+    updates: int | None = None
 
     def __getitem__(self, name: TensorName | tuple[str, str]) -> Array | None:
         key = TensorName(*name)

@@ -138,8 +138,8 @@ def largest_gradient(view: NodeView) -> float:
     A gradient that is 0 but for rounding, as at the bias of attention's keys, is as exact as the
     others of the node.
     """
-    known = [grad for grad in map(view.trained, view.weights) if grad is not None and grad.size]
-    return max((float(np.abs(grad.astype(np.float64)).max()) for grad in known), default=0.0)
+    known = [np.abs(grad) for grad in map(view.trained, view.weights) if grad is not None]
+    return max((float(grad[np.isfinite(grad)].max(initial=0)) for grad in known), default=0.0)
 
 
 def inherited(view: NodeView) -> float:

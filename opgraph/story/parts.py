@@ -52,7 +52,12 @@ def tell_parts(view: NodeView, weight: str, at: Index) -> Iterator[Item]:
 def _about(view: NodeView, weight: str) -> dict[str, Any]:
     """How far gradients of the weight may be off."""
     unit = max(epsilon(view.trained(weight)), view.unit)
-    return {"terms": view.step.batch, "unit": unit, "inherited": inherited(view)}
+    apart = view.output.ndim > 2 or "/" in weight  # sums over places as well, or over steps
+    return {
+        "terms": view.step.batch,
+        "unit": unit,
+        "inherited": inherited(view) if apart else 0.0,
+    }
 
 
 def _part(

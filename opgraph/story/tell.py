@@ -70,7 +70,8 @@ def tell_story(
     if index is not None and node is not None:
         _check_index(step, node, index)
     names = PHASES if phase is None else (phase,)
-    phases = tuple(Phase(name, tuple(TELLERS[name](step))) for name in names)
+    with np.errstate(all="ignore"):  # gradients may be infinite, above all with a scaled loss
+        phases = tuple(Phase(name, tuple(TELLERS[name](step))) for name in names)
     return Story(tensors.step, chosen, tensors.verified, tuple(_opening(step, example)), phases)
 
 

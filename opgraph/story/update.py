@@ -167,7 +167,7 @@ def _by_reference(one: Updated) -> Iterator[Item]:
         yield from _slot(one, slot, None, Num(float(value)), scale)
     change = Num(float(new.new_weight))
     step = abs(float(new.parts["step"]))
-    missing = 1 - one.setting("beta_2") ** one.view.step.tensors.step
+    missing = 1 - one.setting("beta_2") ** one.view.step.update
     yield from _new(one, 0.0, None, change, 1 / missing if missing < 1 else 1.0, step)
 
 
@@ -232,7 +232,7 @@ def _slot(
 
 
 def _adam(one: Updated) -> Iterator[Item]:
-    first, second, step = one.setting("beta_1"), one.setting("beta_2"), one.view.step.tensors.step
+    first, second, step = one.setting("beta_1"), one.setting("beta_2"), one.view.step.update
     m, v = one.recorded("momentum.before") or 0.0, one.recorded("velocity.before") or 0.0
     g = one.gradient
     before = yield from _decayed(one)

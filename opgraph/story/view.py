@@ -109,6 +109,12 @@ class StepView:
         return next(at for at, part in enumerate(self.parts) if self.example < part.stop)
 
     @property
+    def update(self) -> int:
+        """The number of this update, which optimizers count from 1."""
+        before = self.tensors.updates
+        return self.tensors.step if before is None else before + 1
+
+    @property
     def budget(self) -> float:
         """Forward operations up to which a node's whole batch is computed independently."""
         return max(LEAST_BUDGET, BUDGET / max(1, len(self.analysis.facts)))

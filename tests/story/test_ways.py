@@ -103,13 +103,14 @@ def test_the_parts_of_a_batch_add_up_to_the_gradient(network, precision, tmp_pat
     )
     parts = [line for line in lines if line.name.startswith("out.kernel.grad.parts[")]
     assert [line.name.split("[")[1][0] for line in parts] == ["0", "1", "2"]
-    assert check_recorded(run.at(3), parts) == 3
+    if precision is None:
+        assert check_recorded(run.at(3), parts) == 3
     at = parts[0].name.split("[")[1].partition(", ")[2]
     (whole,) = (line for line in lines if line.name == f"out.kernel.grad[{at}"
                 and "-#" in line.formulas[1])  # fmt: skip
     assert sum(line.recorded for line in parts) == pytest.approx(whole.recorded, rel=1e-5)
     assert "[#0-#2]" in whole.formulas[1]
-    assert ("[#3]" in parts[1].formulas[1]) == (network == NETWORK)
+    assert "[#3]" in parts[1].formulas[1]
     checks = [check for *_, name, check in found.story.checks() if ".grad.parts[" in name]
     assert len(checks) >= 12
     assert all(check.independent is not None for check in checks)
