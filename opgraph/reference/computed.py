@@ -30,8 +30,8 @@ class Given:
         inputs: one array for each input, with the batch axis first; integers for an Embedding.
         weights: the arrays of the layer, by the names of `op.weights()`.
         training: whether batch statistics and masks are used.
-        mask: what a dropout drew: not 0 where it kept its input. For Gaussian noise the numbers
-            added, for Gaussian dropout the factors.
+        mask: what a dropout drew: not 0 where it kept its input, or an attention its weight. For
+            Gaussian noise the numbers added, for Gaussian dropout the factors.
         steps: for a recurrent op, which steps of each example it reads, (batch, steps); all when
             left out. Those that `Masking` or `mask_zero` hide are passed over.
     """

@@ -33,6 +33,7 @@ def batch_tensors(batch: BatchTensors | None) -> dict[TensorName, Any]:
             name = TensorName(node, what)
             found |= {name: getattr(bn, f"{what}_before"), name.after: getattr(bn, what)}
     found |= {TensorName(node, "mask"): mask for node, mask in batch.masks.items()}
+    found |= {TensorName(node, "mask"): mask for node, mask in batch.inside.items()}
     return {name: tensor for name, tensor in found.items() if tensor is not None}
 
 

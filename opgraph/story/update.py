@@ -105,6 +105,10 @@ class Updated:
 
 def tell_update(step: StepView) -> Iterator[Block]:
     """A block for each node whose weights were changed."""
+    if step.tensors.figures.get("skipped"):
+        sentences = (*_scaled(step), say("update.skipped"))
+        yield Block("optimizer", step.facts.optimizer, sentences)
+        return
     clip = clip_factor(step)
     first = list(_scaled(step))
     for view in step.told:
@@ -136,9 +140,6 @@ def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
     )
     if grad is None:
         yield say("update.not_connected", weight=name)
-        return
-    if view.step.tensors.figures.get("skipped"):
-        yield say("update.skipped", weight=name)
         return
     if view.step.facts.accumulate > 1:
         yield from tell_parts(view, name, at)

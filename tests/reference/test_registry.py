@@ -102,7 +102,7 @@ def filled(op, *shapes):
             {"num_heads": 1, "key_dim": 2, "dropout": 0.5},
             (4, 3),
             "MultiHeadAttention(num_heads=1, key_dim=2, dropout=0.5) draws random numbers in"
-            " training, which are not recorded\n   compute with training=False",
+            " training\n   give what it drew as the mask, or compute with training=False",
         ),
     ],
 )

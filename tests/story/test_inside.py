@@ -185,7 +185,7 @@ def test_weights_of_an_attention_are_those_of_keras(attentive):
     for key, weight in taken.items():
         assert weight == pytest.approx(float(np.asarray(scores)[(*place[:3], int(key))]), **near)
     assert taken["5"] == 0.0
-    assert "1 positions may not be looked at" in found.text()
+    assert "Of the 6 positions 1 may not be looked at" in found.text()
 
 
 def test_the_gradient_of_a_kernel_is_the_sum_over_its_steps(recurrent):
@@ -229,19 +229,30 @@ def test_a_masked_step_is_passed_over(tmp_path):
     assert run.explain(2, node="a", index="2,1", example=example).story.defects == []
 
 
-def test_what_is_drawn_inside_is_said_and_the_recorded_number_shown(tmp_path):
+def test_what_is_drawn_inside_is_told_where_it_is_recorded(tmp_path):
+    """Weights that an attention dropped are known, what a recurrent layer dropped is not."""
     text = """
-    x: Input(shape=(2, 3)) -> a: LSTM(units=3, return_sequences=true, recurrent_dropout=0.2)
-    a, a -> b: Attention(dropout=0.1) -> c: Flatten -> out: Dense(units=3) -> p: Softmax
+    x: Input(shape=(3, 4)) -> a: LSTM(units=4, return_sequences=true, recurrent_dropout=0.2)
+    a, a -> b: Attention(dropout=0.4)
+    b, a -> c: MultiHeadAttention(num_heads=2, key_dim=2, dropout=0.4, use_causal_mask=true)
+    c -> flat: Flatten -> out: Dense(units=3) -> p: Softmax
     """
-    run = trained(text, sequences((2, 3)), tmp_path, steps=1)
+    run = trained(text, sequences((3, 4)), tmp_path, steps=1)
     found = run.explain(1)
     assert found.story.defects == []
+    check_text(found.text(), WORDS["en"])
     plain = " ".join(found.text().split())
     assert "LSTM drops numbers at random inside (dropout 0, recurrent dropout 0.2)." in plain
-    assert "Attention drops some of its attention weights at random (dropout 0.1)" in plain
     assert "Recorded was a.output[" in plain
     assert "The derivative of LSTM is neither told in full nor computed independently" in plain
+    assert plain.count("Dropout then drops weights at random with probability 0.4") == 2
+    lines = lines_of(found)
+    assert lines["b.output"].check.independent == pytest.approx(lines["b.output"].value)
+    mask, output = run.at(1).find("b", "mask"), run.at(1).find("b", "output").astype("float64")
+    x = run.at(1).find("a", "output").astype("float64")
+    chances = np.exp(x @ x.swapaxes(1, 2))
+    chances /= chances.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose((chances * mask / 0.6) @ x, output, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -95,8 +95,11 @@ def _attended(look: Look, what: str) -> Iterator[Item]:
     yield from _score(look, scores)
     yield from _softmax(look, scores, chances)
     yield _table(look, scores, chances)
-    seen = np.isfinite(scores)
-    told = products(chances[seen], look.vector("value")[seen, look.depth])
+    if look.view.own("mask") is not None:
+        rate, dropped = float(look.view.op.dropout), int((look.factor == 0).sum())
+        yield say("inside.dropped", rate=rate, dropped=dropped, keys=len(scores))
+    seen, taken = np.isfinite(scores), chances * look.factor
+    told = products(taken[seen], look.vector("value")[seen, look.depth])
     yield say("inside.values", head=look.head)
     formula = Over("k", times(Sym("weight[k]"), Sym(f"value[k, {look.depth}]")))
     if what == "output":
@@ -174,7 +177,7 @@ def _softmax(look: Look, scores: Array, chances: Array) -> Iterator[Item]:
     seen = np.flatnonzero(np.isfinite(scores))
     top, chosen = float(scores[seen].max()), look.key
     if len(seen) < len(scores):
-        yield say("inside.hidden", hidden=len(scores) - len(seen))
+        yield say("inside.hidden", hidden=len(scores) - len(seen), keys=len(scores))
     yield say("inside.weights", keys=len(seen))
     order = seen[np.argsort(-scores[seen], kind="stable")]
     shown, rest = sorted({*order[:ROWS].tolist(), chosen}), order[ROWS:]
@@ -201,14 +204,14 @@ def _power(score: float, top: float) -> Call:
 def _table(look: Look, scores: Array, chances: Array) -> Table:
     """How much of which position is taken."""
     order = np.argsort(-chances, kind="stable")[:ROWS].tolist()
-    values = look.vector("value")[:, look.depth]
+    values, factor = look.vector("value")[:, look.depth], look.factor
     rows = tuple(
         (
             str(at),
             float(scores[at]) if np.isfinite(scores[at]) else say("inside.hidden_score"),
             float(chances[at]),
             float(values[at]),
-            float(chances[at] * values[at]),
+            float(chances[at] * factor[at] * values[at]),
         )
         for at in sorted(order)
     )

@@ -43,7 +43,8 @@ def _scores(look: Look) -> Iterator[Item]:
     at_scores, key = look.grad_row("scores"), look.key
     arriving = _arriving(look)
     yield say("inside.weight_grad", query=look.query, head=look.head, place=key)
-    told = products(arriving, look.vector("value")[key])
+    factor = float(look.factor[key])
+    told = products(arriving * factor, look.vector("value")[key])
     if told.rest:
         yield say("forward.rest", shown=told.terms - told.rest, rest=told.rest)
     if not look.view.op.return_attention_scores:  # which would add a gradient of their own

@@ -104,6 +104,14 @@ class Look:
         """The gradients at scores or probabilities of the query, one for each key."""
         return self._row(self.view.whole_grad(name)[self.view.step.example])
 
+    @property
+    def factor(self) -> Array:
+        """What dropout multiplied the weights of the query by; ones where nothing is dropped."""
+        mask, rate = self.view.own("mask"), float(self.view.op.dropout)
+        if mask is None:
+            return np.ones(len(self.row("scores")))
+        return self._row(mask[self.view.step.example]).astype(np.float64) / (1 - rate)
+
     @cached_property
     def key(self) -> int:
         """The key that gets the largest weight."""
@@ -129,7 +137,7 @@ class Look:
 def not_told(view: NodeView) -> Iterator[Item]:
     """Why nothing inside an attention can be told; nothing where it can."""
     op: Any = view.op
-    if op.dropout:
+    if op.dropout and view.own("mask") is None:
         yield say("inside.dropped_weights", kind=view.kind, rate=float(op.dropout))
     elif any(_is_masked(view, slot) for slot in range(len(view.reads))):
         yield say("inside.masked", kind=view.kind)
