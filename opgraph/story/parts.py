@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from opgraph.record import Array
 from opgraph.reference import penalty
 from opgraph.story.by_reference import held_down, inherited
 from opgraph.story.checks import epsilon, worked
@@ -25,44 +26,42 @@ def tell_parts(view: NodeView, weight: str, at: Index) -> Iterator[Item]:
     if of_parts is None or grad is None:
         return
     values = np.array([float(each[at]) for each in of_parts])
-    about = _about(view, weight)
     shown = sorted(np.argsort(-np.abs(values), kind="stable")[:LARGEST].tolist())
     if len(shown) < len(parts):
         yield say("update.parts_shown", shown=len(shown))
     each = view.pulled_by_example(weight, at)
     for part in shown:
-        yield _part(view, weight, at, part, each, about)
+        yield _part(view, weight, at, part, each)
     yield say("update.parts_added")
     labels = [f"#{part.start}-#{part.stop - 1}" for part in parts]
-    whole: dict[str, Any] = {
-        **about,
-        "terms": view.step.batch + len(parts),
-        "scale": float(np.linalg.norm(values)),
-    }
     yield worked(
         named(view.owner, f"{weight}.grad", at),
         Over("parts", Sym("grad")),
         numbers(values, labels).numbers,
         recorded=float(grad[at]),
         independent=_opinion(view, weight, at, range(len(parts))),
-        **whole,
+        **_about(view, weight, values if each is None else np.array([*each, *values])),
     )
 
 
-def _about(view: NodeView, weight: str) -> dict[str, Any]:
-    """How far gradients of the weight may be off."""
-    unit = max(epsilon(view.trained(weight)), view.unit)
-    apart = view.output.ndim > 2 or "/" in weight  # sums over places as well, or over steps
+def _about(view: NodeView, weight: str, terms: Array) -> dict[str, Any]:
+    """How far a sum of these terms may be off.
+
+    They are exact products of recorded numbers, but where an example adds many of them (over places
+    or steps), or where examples depend on each other.
+    """
+    is_exact = view.output.ndim == 2 and "/" not in weight
+    is_exact = is_exact and not (view.couples or view.is_shared)
     return {
-        "terms": view.step.batch,
-        "unit": unit,
-        "inherited": inherited(view) if apart else 0.0,
+        "terms": view.step.batch + len(view.step.parts),
+        "scale": float(np.linalg.norm(terms)),
+        "drift": float(np.linalg.norm(terms)),
+        "unit": max(epsilon(view.trained(weight)), view.unit),
+        "inherited": 0.0 if is_exact else inherited(view),
     }
 
 
-def _part(
-    view: NodeView, weight: str, at: Index, part: int, each: Any, about: dict[str, Any]
-) -> Item:
+def _part(view: NodeView, weight: str, at: Index, part: int, each: Array | None) -> Item:
     """One part: what each of its examples adds, where that is known."""
     span, recorded = view.step.parts[part], view.trained(weight, "grad.parts")
     assert recorded is not None
@@ -80,7 +79,7 @@ def _part(
         expression,
         recorded=value,
         independent=opinion,
-        **about,
+        **_about(view, weight, np.array([value]) if each is None else each[span]),
     )
 
 
