@@ -15,15 +15,15 @@ x: Input(shape=(5, 3))
 x -> lstm: LSTM(units=4, return_sequences=true)
 lstm -> gru: GRU(units=4, return_sequences=true)
 gru -> old: GRU(units=3, reset_after=false, return_sequences=true, go_backwards=true)
-old -> two: Bidirectional(layer=LSTM(units=2, return_sequences=true))
-two -> sum: Bidirectional(layer=GRU(units=3), merge_mode=sum)
+old -> sum: Bidirectional(layer=GRU(units=3), merge_mode=sum)
 lstm -> last: SimpleRNN(units=3, kernel_regularizer=l2)
 sum, last -> joined: Concatenate -> out: Dense(units=3) -> p: Softmax
 """
 ATTENTIVE = """
 x: Input(shape=(6, 5)) -> e: Dense(units=8)
 e, e -> heads: MultiHeadAttention(num_heads=2, key_dim=3, use_causal_mask=true)
-heads, e -> across: MultiHeadAttention(num_heads=2, key_dim=3, value_dim=2)
+e -> keys: Dense(units=8)
+heads, e, keys -> across: MultiHeadAttention(num_heads=2, key_dim=3, value_dim=2)
 across, across -> group: GroupedQueryAttention(head_dim=3, num_query_heads=4, num_key_value_heads=2)
 group, e -> plain: Attention(use_scale=true)
 plain, e -> added: AdditiveAttention
@@ -77,13 +77,13 @@ def test_all_numbers_agree_and_come_out_as_printed(which, lang, request):
     assert found.story.defects == []
     lines = check_text(found.text(), WORDS[lang])
     lines = [line for line in lines if "[" in line.name]  # a single number began as another one
-    assert check_recorded(run.at(2), lines) >= 25
+    assert check_recorded(run.at(2), lines) >= 20
     assert not {"forward.unknown", "inside.unknown"} & {
         getattr(i, "key", "") for p in found.story.phases for b in p.blocks for i in b.items
     }
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "old", "two", "sum", "last"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "old", "sum", "last"])
 def test_every_step_unit_and_example_can_be_told(name, recurrent):
     output = recurrent.at(1).find(name, "output")
     rng = np.random.default_rng(1)
@@ -212,7 +212,9 @@ def test_a_masked_step_is_passed_over(tmp_path):
     text = """
     x: Input(shape=(6,), dtype=int32) -> e: Embedding(input_dim=9, output_dim=4, mask_zero=true)
     e -> a: LSTM(units=3, return_sequences=true) -> b: GRU(units=3, return_sequences=true)
-    b -> c: Bidirectional(layer=SimpleRNN(units=2)) -> out: Dense(units=3) -> p: Softmax
+    b -> c: Bidirectional(layer=LSTM(units=2, return_sequences=true))
+    c -> d: Bidirectional(layer=SimpleRNN(units=2), merge_mode=ave) -> out: Dense(units=3)
+    out -> p: Softmax
     """
     rng = np.random.default_rng(3)
     tokens = rng.integers(1, 9, (16, 6)).astype("int32")
