@@ -225,6 +225,8 @@ def test_a_masked_step_is_passed_over(tmp_path):
         found = run.explain(2, example=example)
         assert found.story.defects == []
         check_text(found.text(), WORDS["en"])
+    squared = " ".join(run.explain(2, node="e", phase="update").text().split())
+    assert "where it squares them, it adds the" in squared  # tokens that are looked up again
     example = int(np.argmax(run.at(2).find("x", "output")[:, 2] == 0))
     text = run.explain(2, node="a", index="5,1", example=example, phase="forward").text()
     assert "A mask hides step 5 of this example" in text
