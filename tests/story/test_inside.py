@@ -188,6 +188,17 @@ def test_weights_of_an_attention_are_those_of_keras(attentive):
     assert "Of the 6 positions 1 may not be looked at" in found.text()
 
 
+def test_kernels_of_an_attention_were_drawn_as_the_network_says(attentive):
+    """Keras counts what a projection adds up, not the shape of its kernel."""
+    for node in ("heads", "across", "group"):
+        found = attentive.explain(1, node=node, phase="initial")
+        lines, text = lines_of(found, "initial"), " ".join(found.text().split())
+        assert "they were not drawn as the network says" not in text
+        kernel = attentive.at(1).find(f"{node}/attention_output", "kernel")
+        limit = np.sqrt(6 / (kernel.shape[0] * kernel.shape[1] + kernel.shape[2]))
+        assert lines[f"{node}.attention_output/kernel.limit"].value == pytest.approx(limit)
+
+
 def test_the_gradient_of_a_kernel_is_the_sum_over_its_steps(recurrent):
     found = recurrent.explain(2, node="lstm", phase="backward")
     lines = lines_of(found, "backward")
