@@ -22,7 +22,8 @@ class TensorName(NamedTuple):
     the update (`kernel`), `kernel.grad`, `kernel.update`, `kernel.after`, or of a batch
     normalisation `batch_mean`, `batch_variance`, `moving_mean`, `moving_mean.after` and so on. A
     slot of the optimizer is `kernel.velocity` after and `kernel.velocity.before` before the update;
-    `mask` is what a dropout multiplied by, or what it kept.
+    `mask` is what a dropout multiplied by, or what it kept. Where a batch is taken in parts,
+    `kernel.grad.parts` has a row for each of them; `kernel.grad` is their sum.
     """
 
     node: str
@@ -74,7 +75,10 @@ class StepTensors:
         packed: the statistics of the very same step.
         layout: what stands where in `packed`.
         verified: whether they are proved to be those of the recorded step.
-        figures: loss and metrics of the batch, and the learning rate of the update.
+        figures: loss and metrics of the batch; learning rate of the update, and, where the loss is
+            scaled, `loss_scale` and `skipped`.
+        updates: how many updates the optimizer had made before; fewer than steps where it skipped
+            some. None where that is not known.
     """
 
     step: int
@@ -86,6 +90,7 @@ class StepTensors:
     indices: Array | None = None
     verified: bool = False
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
+    updates: int | None = None
 
     def __getitem__(self, name: TensorName | tuple[str, str]) -> Array | None:
         key = TensorName(*name)

@@ -17,17 +17,18 @@ from opgraph.errors import ReferenceMissingError
 from opgraph.reference.computed import Array, Computed, Given, Pulled, shrunk
 from opgraph.reference.functions import sigmoid, softmax
 from opgraph.reference.registry import reference
+from opgraph.reference.regularization import drawn
 
 
 class Attended(NamedTuple):
-    """Weighted values, the weights, the scores before the softmax, and the pull.
+    """Weighted values, the weights before any is dropped, and the pull.
 
-    `back` takes gradients at the values and the weights to those at scores and value.
+    `back` takes gradients at the output and the weights to those at scores, value and weights.
     """
 
     output: Array
     weights: Array
-    back: Callable[[Array, Array], tuple[Array, Array]]
+    back: Callable[[Array, Array], tuple[Array, Array, Array]]
 
 
 def _slots(given: Given) -> tuple[int, int, int]:
@@ -46,12 +47,15 @@ def _gathered(given: Given, parts: Mapping[int, Array] | list[tuple[int, Array]]
     return tuple(totals)
 
 
-def _refuse_dropout(given: Given) -> None:
-    if given.training and cast("Any", given.op).dropout:
-        raise ReferenceMissingError(
-            f"{given.op!r} draws random numbers in training, which are not recorded",
-            hint="compute with training=False",
-        )
+def _factor(given: Given) -> Array:
+    """What the weights are multiplied by: 0 where one was dropped, or else 1 / (1 - rate).
+
+    Raises:
+        ReferenceMissingError: it draws, and it is not given what.
+    """
+    rate = cast("Any", given.op).dropout
+    mask = drawn(given, rate)
+    return np.ones(1) if mask is None else (np.asarray(mask) != 0) / (1 - rate)
 
 
 def _visible(op: Any, queries: int, keys: int) -> Array:
@@ -64,18 +68,22 @@ def _visible(op: Any, queries: int, keys: int) -> Array:
     return seen if window is None else seen & (np.abs(row - column) < window)
 
 
-def _attend(scores: Array, value: Array, equation: str, axes: tuple[int, ...]) -> Attended:
-    """Softmax of the scores, and the values weighted by it."""
+def _attend(
+    scores: Array, value: Array, equation: str, axes: tuple[int, ...], factor: Array
+) -> Attended:
+    """Softmax of the scores, times what dropout makes of it, and the values weighted by it."""
     weights, softmax_back = softmax(scores, axes)
+    taken = weights * factor
     left, output = equation.split("->")
     of_weights, of_value = left.split(",")
 
-    def back(g: Array, at_weights: Array) -> tuple[Array, Array]:
+    def back(g: Array, at_weights: Array) -> tuple[Array, Array, Array]:
         through = np.einsum(f"{output},{of_value}->{of_weights}", g, value, optimize=True)
-        at_value = np.einsum(f"{output},{of_weights}->{of_value}", g, weights, optimize=True)
-        return softmax_back(through + at_weights), at_value
+        at_value = np.einsum(f"{output},{of_weights}->{of_value}", g, taken, optimize=True)
+        whole = through * factor + at_weights
+        return softmax_back(whole), at_value, whole
 
-    return Attended(np.einsum(equation, weights, value, optimize=True), weights, back)
+    return Attended(np.einsum(equation, taken, value, optimize=True), weights, back)
 
 
 class _Projection:
@@ -125,8 +133,7 @@ def _hidden(op: Any, scores: Array, axes: int) -> Array:
 
 def _multi_head(given: Given, depth: int, repeats: int) -> Computed:
     """Projected query, key and value, attention in each head, and the output projection."""
-    _refuse_dropout(given)
-    op = cast("Any", given.op)
+    op, factor = cast("Any", given.op), _factor(given)
     slots = _slots(given)
     inputs = [given.inputs[at] for at in slots]
     query, value, key = (
@@ -139,7 +146,7 @@ def _multi_head(given: Given, depth: int, repeats: int) -> Computed:
     scores = np.einsum(f"{of_query},{of_key}->{of_scores}", query.y * scale, k, optimize=True)
     scores = _hidden(op, scores, many)
     axes = tuple(range(-many, 0))
-    attended = _attend(scores, v, f"{of_scores},{of_key}->{of_query}", axes)
+    attended = _attend(scores, v, f"{of_scores},{of_key}->{of_query}", axes, factor)
     gate = _Projection(given, "gate", inputs[0]) if op.use_gate else None
     opened = sigmoid(gate.y) if gate else np.ones(1)
     output = _Projection(given, "attention_output", attended.output * opened, axes=2)
@@ -147,7 +154,7 @@ def _multi_head(given: Given, depth: int, repeats: int) -> Computed:
     def pull(gradients: Any) -> Pulled:
         at_context, weights = output.back(gradients[0])
         at_weights = gradients[1] if op.return_attention_scores else np.zeros(1)
-        at_scores, at_v = attended.back(at_context * opened, at_weights)
+        at_scores, at_v, at_p = attended.back(at_context * opened, at_weights)
         at_q = np.einsum(f"{of_scores},{of_key}->{of_query}", at_scores, k, optimize=True) * scale
         at_k = np.einsum(f"{of_scores},{of_query}->{of_key}", at_scores, query.y, optimize=True)
         pulls = [(slots[0], query, at_q)]
@@ -155,17 +162,29 @@ def _multi_head(given: Given, depth: int, repeats: int) -> Computed:
         pulls += [(slots[2], key, _unrepeated(at_k * scale, repeats))]
         if gate:
             pulls.append((0, gate, at_context * attended.output * opened * (1 - opened)))
-        rows: list[tuple[int, Array]] = []
-        for slot, projection, g in pulls:
-            at_input, own = projection.back(g)
-            rows.append((slot, at_input))
-            weights |= own
-        return Pulled(_gathered(given, rows), weights)
+        inside = {"scores": at_scores, "probabilities": at_p}
+        return _pull_projections(given, pulls, weights, inside)
 
     parts = {"query": query.y, "key": key.y, "value": value.y, "scores": scores}
     parts |= {"probabilities": attended.weights, "context": attended.output}
     shown = (attended.weights,) if op.return_attention_scores else ()
     return Computed((output.y, *shown), pull, parts)
+
+
+def _pull_projections(
+    given: Given,
+    pulls: list[tuple[int, _Projection, Array]],
+    weights: dict[str, Array],
+    inside: dict[str, Array],
+) -> Pulled:
+    """Gradients at the inputs and weights from those behind the projections of some inputs."""
+    rows: list[tuple[int, Array]] = []
+    for slot, projection, g in pulls:
+        at_input, own = projection.back(g)
+        rows.append((slot, at_input))
+        weights |= own
+        inside[projection.name] = g
+    return Pulled(_gathered(given, rows), weights, inside)
 
 
 def _unrepeated(g: Array, repeats: int) -> Array:
@@ -178,7 +197,8 @@ def multi_head_attention(given: Given) -> Computed:
     """Weighted means of values, in several heads (Vaswani et al. 2017).
 
     Parts: `query`, `key`, `value` after their projections, `scores` (already divided by the root of
-    `key_dim`; -inf where a position may not look), `probabilities`, `context`.
+    `key_dim`; -inf where a position may not look), `probabilities`, `context`. Those of the pull:
+    `query`, `key`, `value`, `scores`, `probabilities`.
     """
     return _multi_head(given, cast("Any", given.op).key_dim, 1)
 
@@ -240,23 +260,23 @@ def _tanh_scores(given: Given, query: Array, key: Array) -> Scored:
 def attention(given: Given) -> Computed:
     """Weighted means of values, by the products or by a learned sum of query and key.
 
-    Parts: `scores`, `probabilities`.
+    Parts, and those of the pull: `scores`, `probabilities`.
     """
-    _refuse_dropout(given)
-    op, slots = cast("Any", given.op), _slots(given)
+    op, slots, factor = cast("Any", given.op), _slots(given), _factor(given)
     query, value, key = (given.inputs[at] for at in slots)
     dots = op.kind == "Attention" and op.score_mode == "dot"
     scores, score_back = (_dot_scores if dots else _tanh_scores)(given, query, key)
     scores = np.where(_visible(op, *scores.shape[-2:]), scores, -np.inf)
-    attended = _attend(scores, value, "...qk,...kc->...qc", (-1,))
+    attended = _attend(scores, value, "...qk,...kc->...qc", (-1,), factor)
 
     def pull(gradients: Any) -> Pulled:
-        at_weights = gradients[1] if op.return_attention_scores else np.zeros(1)
-        at_scores, at_value = attended.back(gradients[0], at_weights)
+        at_weights = gradients[1] * factor if op.return_attention_scores else np.zeros(1)
+        at_scores, at_value, at_p = attended.back(gradients[0], at_weights)
         at_query, at_key, weights = score_back(at_scores)
         rows = [(slots[0], at_query), (slots[1], at_value), (slots[2], at_key)]
-        return Pulled(_gathered(given, rows), weights)
+        own = {"scores": at_scores, "probabilities": at_p}
+        return Pulled(_gathered(given, rows), weights, own)
 
-    shown = (attended.weights,) if op.return_attention_scores else ()
+    shown = (attended.weights * factor,) if op.return_attention_scores else ()
     parts = {"scores": scores, "probabilities": attended.weights}
     return Computed((attended.output, *shown), pull, parts)

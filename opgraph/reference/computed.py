@@ -30,8 +30,10 @@ class Given:
         inputs: one array for each input, with the batch axis first; integers for an Embedding.
         weights: the arrays of the layer, by the names of `op.weights()`.
         training: whether batch statistics and masks are used.
-        mask: what a dropout drew: not 0 where it kept its input. For Gaussian noise the numbers
-            added, for Gaussian dropout the factors.
+        mask: what a dropout drew: not 0 where it kept its input, or an attention its weight. For
+            Gaussian noise the numbers added, for Gaussian dropout the factors.
+        steps: for a recurrent op, which steps of each example it reads, (batch, steps); all when
+            left out. Those that `Masking` or `mask_zero` hide are passed over.
     """
 
     op: Op
@@ -39,6 +41,7 @@ class Given:
     weights: Mapping[str, Array] = field(default_factory=_no_arrays)
     training: bool = True
     mask: Array | None = None
+    steps: Array | None = None
 
     @property
     def x(self) -> Array:
@@ -53,10 +56,12 @@ class Pulled:
     Attributes:
         inputs: one for each input; None for whole numbers, which have no gradient.
         weights: by the names of the weights.
+        parts: at numbers on the way, by name, where a reader may ask for them.
     """
 
     inputs: tuple[Array | None, ...]
     weights: Mapping[str, Array] = field(default_factory=_no_arrays)
+    parts: Mapping[str, Array] = field(default_factory=_no_arrays)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from opgraph.errors import ReferenceMissingError
-from opgraph.reference.computed import Computed, Given, Pulled, single
+from opgraph.reference.computed import Array, Computed, Given, Pulled, single
 from opgraph.reference.registry import reference
 
 SMALLEST = 1e-7  # keras.config.epsilon(): the deviation is taken as this where it is smaller
@@ -63,3 +63,43 @@ def center_crop(given: Given) -> Computed:
         return Pulled((at_input,))
 
     return single(x[tuple(window)], pull)
+
+
+def _blend(size: int, wanted: int, smooth: bool) -> Array:
+    """How much of each old place a new one takes, (wanted, size); centres of pixels meet."""
+    centres = (np.arange(wanted) + 0.5) * size / wanted
+    rows, matrix = np.arange(wanted), np.zeros((wanted, size))
+    if not smooth:
+        matrix[rows, np.minimum(np.floor(centres).astype(int), size - 1)] = 1
+        return matrix
+    at = centres - 0.5
+    low = np.floor(at)
+    for place, share in ((low, 1 - (at - low)), (low + 1, at - low)):
+        np.add.at(matrix, (rows, np.clip(place, 0, size - 1).astype(int)), share)
+    return matrix
+
+
+@reference("Resizing")
+def resizing(given: Given) -> Computed:
+    """Nearest or bilinear, one axis after the other; places outside count as the edge.
+
+    Raises:
+        ReferenceMissingError: another interpolation, antialias, or the aspect ratio is kept.
+    """
+    op, x = cast("Any", given.op), given.x
+    kept = op.crop_to_aspect_ratio or op.pad_to_aspect_ratio
+    if op.interpolation not in ("nearest", "bilinear") or op.antialias or kept:
+        raise ReferenceMissingError(f"there is no independent computation of {op!r}")
+    first = op.data_format == "channels_first"
+    image, back = ("nchw", "ncab") if first else ("nhwc", "nabc")
+    sizes = x.shape[2:] if first else x.shape[1:3]
+    tall, wide = (
+        _blend(size, wanted, op.interpolation == "bilinear")
+        for size, wanted in zip(sizes, (op.height, op.width), strict=True)
+    )
+    equation = f"{image},ah,bw->{back}"
+    turned = f"{back},ah,bw->{image}"
+    return single(
+        np.einsum(equation, x, tall, wide, optimize=True),
+        lambda g: Pulled((np.einsum(turned, g, tall, wide, optimize=True),)),
+    )

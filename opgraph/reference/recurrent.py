@@ -19,15 +19,24 @@ from opgraph.reference.registry import reference
 States = tuple[Array, ...]
 
 
+class Back(NamedTuple):
+    """Gradients at what a step of a cell was given, and at numbers on the way."""
+
+    x: Array
+    states: States
+    weights: Mapping[str, Array]
+    parts: Mapping[str, Array]
+
+
 class Step(NamedTuple):
     """One step of a cell: the states after it, numbers on the way, and the pull.
 
-    `back` takes the gradients at the states to those at the input, the states before, the weights.
+    `back` takes the gradients at the states to those at what the step was given.
     """
 
     states: States
     parts: Mapping[str, Array]
-    back: Callable[[States], tuple[Array, States, Mapping[str, Array]]]
+    back: Callable[[States], Back]
 
 
 Cell = Callable[[Array, States], Step]
@@ -57,10 +66,10 @@ def simple_cell(given: Given) -> Cell:
         content = x @ w.kernel + h @ w.recurrent + w.bias
         new, activation_back = apply_function(op.activation, content)
 
-        def back(g: States) -> tuple[Array, States, Mapping[str, Array]]:
+        def back(g: States) -> Back:
             at = activation_back(g[0])
             weights = {"kernel": x.T @ at, "recurrent_kernel": h.T @ at, "bias": at.sum(axis=0)}
-            return at @ w.kernel.T, (at @ w.recurrent.T,), weights
+            return Back(at @ w.kernel.T, (at @ w.recurrent.T,), weights, {"sums": at})
 
         return Step((new,), {"content": content}, back)
 
@@ -86,7 +95,7 @@ def lstm_cell(given: Given) -> Cell:
         carry = f * c + i * content
         shown, shown_back = apply_function(op.activation, carry)
 
-        def back(g: States) -> tuple[Array, States, Mapping[str, Array]]:
+        def back(g: States) -> Back:
             at_carry = g[1] + shown_back(g[0] * o)
             at = np.concatenate(
                 [
@@ -98,10 +107,11 @@ def lstm_cell(given: Given) -> Cell:
                 axis=-1,
             )
             weights = {"kernel": x.T @ at, "recurrent_kernel": h.T @ at, "bias": at.sum(axis=0)}
-            return at @ w.kernel.T, (at @ w.recurrent.T, at_carry * f), weights
+            parts = {"sums": at, "carry": at_carry}
+            return Back(at @ w.kernel.T, (at @ w.recurrent.T, at_carry * f), weights, parts)
 
         parts = {"input_gate": i, "forget_gate": f, "content": content, "output_gate": o}
-        return Step((o * shown, carry), {**parts, "carry": carry}, back)
+        return Step((o * shown, carry), parts, back)
 
     return step
 
@@ -131,7 +141,7 @@ def gru_cell(given: Given) -> Cell:
         added = r * product if op.reset_after else product
         content, content_back = apply_function(op.activation, seen[:, rest] + added)
 
-        def back(g: States) -> tuple[Array, States, Mapping[str, Array]]:
+        def back(g: States) -> Back:
             at_content = content_back(g[0] * (1 - z))
             at_product = at_content * r if op.reset_after else at_content
             at_read = at_product @ w.recurrent[:, rest].T
@@ -145,29 +155,74 @@ def gru_cell(given: Given) -> Cell:
             bias = np.stack(biases) if op.reset_after else biases[0]
             weights = {"kernel": x.T @ at_seen, "recurrent_kernel": recurrent, "bias": bias}
             at_h = at_h + at_gates @ w.recurrent[:, gates].T
-            return at_seen @ w.kernel.T, (at_h,), weights
+            parts = {"sums": at_seen, "own_sums": at_own}
+            return Back(at_seen @ w.kernel.T, (at_h,), weights, parts)
 
-        parts = {"update_gate": z, "reset_gate": r, "content": content}
+        parts = {"update_gate": z, "reset_gate": r, "content": content, "product": product}
         return Step((z * h + (1 - z) * content,), parts, back)
 
     return step
 
 
 class Unrolled(NamedTuple):
-    """All steps of a sequence, in the order in which they were read."""
+    """All steps of a sequence, in the order in which they were read.
+
+    Attributes:
+        steps: what the cell made of each, as if it had read all of them.
+        order: the place that each of them read.
+        kept: for each, (batch, 1), whether an example reads it; or else it keeps its states.
+        outputs: after each of them; where one was not read, that of the one before.
+    """
 
     steps: list[Step]
     order: list[int]
+    kept: list[Array]
+    outputs: list[Array]
+    states: States
 
 
 def _unroll(given: Given, cell: Cell, states: States) -> Unrolled:
+    op = cast("Any", given.op)
     length = given.x.shape[1]
-    order = list(range(length))[:: -1 if cast("Any", given.op).go_backwards else 1]
+    order = list(range(length))[:: -1 if op.go_backwards else 1]
+    read = np.ones(given.x.shape[:2], bool) if given.steps is None else given.steps.astype(bool)
     steps: list[Step] = []
+    kept: list[Array] = []
+    outputs = [np.zeros_like(states[0])]
     for at in order:
-        steps.append(cell(given.x[:, at], states))
-        states = steps[-1].states
-    return Unrolled(steps, order)
+        step, keep = cell(given.x[:, at], states), read[:, at, None]
+        before = np.zeros_like(outputs[-1]) if op.zero_output_for_mask else outputs[-1]
+        outputs.append(np.where(keep, step.states[0], before))
+        states = tuple(
+            np.where(keep, new, old) for new, old in zip(step.states, states, strict=True)
+        )
+        steps.append(step._replace(states=states))
+        kept.append(keep)
+    return Unrolled(steps, order, kept, outputs[1:], states)
+
+
+class _Pulls(NamedTuple):
+    """For each step its gradients and that at its state; and those at the first states."""
+
+    steps: list[tuple[Back, Array]]
+    first: list[Array]
+
+
+def _pull_steps(run: Unrolled, at_outputs: Array, at_states: list[Array], zeroed: bool) -> _Pulls:
+    """The gradients at what each step was given, from the last step to the first."""
+    found: list[tuple[Back, Array]] = []
+    passed = np.zeros_like(at_states[0])
+    for number in reversed(range(len(run.steps))):
+        keep = run.kept[number]
+        passed = passed + at_outputs[:, number]
+        at_states[0] = at_states[0] + np.where(keep, passed, 0)
+        passed = np.where(keep | zeroed, 0, passed)
+        back = run.steps[number].back(tuple(np.where(keep, g, 0) for g in at_states))
+        found.append((back, np.where(keep, at_states[0], 0)))
+        at_states = [
+            before + np.where(keep, 0, g) for before, g in zip(back.states, at_states, strict=True)
+        ]
+    return _Pulls(found[::-1], at_states)
 
 
 def _refuse_unknown(given: Given) -> None:
@@ -191,36 +246,41 @@ def _run(given: Given, cell: Cell, name: str, many: int) -> Computed:
     started = len(given.inputs) > 1
     zeros = (np.zeros((len(x), op.units)),) * many
     run = _unroll(given, cell, given.inputs[1:] if started else zeros)
-    outputs = [step.states[0] for step in run.steps]
-    last = run.steps[-1].states
-    shown = np.stack(outputs, axis=1) if op.return_sequences else last[0]
+    last, outputs = run.states, np.stack(run.outputs, axis=1)
+    shown = outputs if op.return_sequences else outputs[:, -1]
 
     def pull(gradients: list[Array]) -> Pulled:
         at_states = list(gradients[1:]) if op.return_state else [np.zeros_like(s) for s in last]
-        if not op.return_sequences:
-            at_states[0] = at_states[0] + gradients[0]
+        at_outputs = np.zeros_like(outputs)
+        at_outputs[:, slice(None) if op.return_sequences else -1] = gradients[0]
+        pulls = _pull_steps(run, at_outputs, at_states, op.zero_output_for_mask)
+        backs = [back for back, _ in pulls.steps]
         at_input = np.zeros_like(x)
-        totals = {n: np.zeros_like(a) for n, a in given.weights.items()}
-        for number, (step, at) in reversed(list(enumerate(zip(run.steps, run.order, strict=True)))):
-            if op.return_sequences:
-                at_states[0] = at_states[0] + gradients[0][:, number]
-            at_input[:, at], before, weights = step.back(tuple(at_states))
-            at_states = list(before)
-            for key in totals:
-                totals[key] += weights[key.removeprefix(f"{name}/")]
-        return Pulled((at_input, *(at_states if started else ())), totals)
+        for back, at in zip(backs, run.order, strict=True):
+            at_input[:, at] = back.x
+        own = {n: n.removeprefix(f"{name}/") for n in given.weights}
+        totals = {n: sum(back.weights[short] for back in backs) for n, short in own.items()}
+        parts = {n: np.stack([back.parts[n] for back in backs], axis=1) for n in backs[0].parts}
+        parts["state"] = np.stack([at_output for _, at_output in pulls.steps], axis=1)
+        first = tuple(pulls.first) if started else ()
+        return Pulled((at_input, *first), cast("Any", totals), parts)
 
     parts = {
         part: np.stack([step.parts[part] for step in run.steps], axis=1)
         for part in run.steps[0].parts
     }
-    states = last if op.return_state else ()
-    return Computed((shown, *states), cast("Any", pull), parts)
+    for at, state in enumerate(("state", "carry")[:many]):
+        parts[state] = np.stack([step.states[at] for step in run.steps], axis=1)
+    return Computed((shown, *(last if op.return_state else ())), cast("Any", pull), parts)
 
 
 @reference("SimpleRNN")
 def simple_rnn(given: Given) -> Computed:
-    """Mix each step with what is remembered. Parts, with a time axis: `content`."""
+    """Mix each step with what is remembered.
+
+    Parts, with a time axis: `content` (before the function), `state` after the step. Those of the
+    pull: `sums` (at x W + h U + b), `state`.
+    """
     return _run(given, simple_cell(given), "simple_rnn_cell", 1)
 
 
@@ -229,7 +289,7 @@ def lstm(given: Given) -> Computed:
     """Remember through gates.
 
     Parts, with a time axis in the order of reading: `input_gate`, `forget_gate`, `content`,
-    `output_gate`, `carry`.
+    `output_gate`, `carry`, `state`. Those of the pull: `sums` (at x W + h U + b), `carry`, `state`.
     """
     return _run(given, lstm_cell(given), "lstm_cell", 2)
 
@@ -238,6 +298,8 @@ def lstm(given: Given) -> Computed:
 def gru(given: Given) -> Computed:
     """Remember through two gates.
 
-    Parts, with a time axis in the order of reading: `update_gate`, `reset_gate`, `content`.
+    Parts, with a time axis in the order of reading: `update_gate`, `reset_gate`, `content`,
+    `product` (of the state and its kernel, for the content), `state`. Those of the pull: `sums` (at
+    x W + b), `own_sums` (at the products with the recurrent kernel), `state`.
     """
     return _run(given, gru_cell(given), "gru_cell", 1)

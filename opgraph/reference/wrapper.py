@@ -47,7 +47,8 @@ def time_distributed(given: Given) -> Computed:
             hint="compute with training=False",
         )
     scope = _scope(given)
-    computed = _inner(given, inner, (x.reshape(-1, *x.shape[2:]),), scope)
+    once = replace(given, steps=None)
+    computed = _inner(once, inner, (x.reshape(-1, *x.shape[2:]),), scope)
     (y,) = computed.outputs
 
     def pull(gradients: Any) -> Pulled:
@@ -74,6 +75,10 @@ def _unmerged(mode: str, g: Array, a: Array, b: Array) -> tuple[Array, Array]:
     if mode == "mul":
         return g * b, g * a
     return (g / 2, g / 2) if mode == "ave" else (g, g)
+
+
+def _both(there: Any, back: Any) -> dict[str, Array]:
+    return _below("forward_", there) | _below("backward_", back)
 
 
 @reference("Bidirectional")
@@ -105,8 +110,8 @@ def bidirectional(given: Given) -> Computed:
         back = ways[1].pull([b[:, ::-1] if turn else b, *rest[more:]])
         total = cast("Array", there.inputs[0]) + cast("Array", back.inputs[0])
         weights = _below(scopes[0], there.weights) | _below(scopes[1], back.weights)
-        return Pulled((total, *there.inputs[1:], *back.inputs[1:]), weights)
+        parts = _both(there.parts, back.parts)
+        return Pulled((total, *there.inputs[1:], *back.inputs[1:]), weights, parts)
 
-    parts = {f"forward_{name}": part for name, part in ways[0].parts.items()}
-    parts |= {f"backward_{name}": part for name, part in ways[1].parts.items()}
+    parts = _both(ways[0].parts, ways[1].parts)
     return Computed((*merged, *ways[0].outputs[1:], *ways[1].outputs[1:]), pull, parts)

@@ -56,6 +56,7 @@ class BatchTensors(NamedTuple):
         grads: gradient of each trainable weight, times the loss scale; None where there is none.
         bn: statistics of batch normalisations, by node.
         masks: what each dropout kept, by node.
+        inside: what an attention kept of its weights, by node.
         loss: with regularisation; this batch's share of the loss of the step.
         regularization: the part that regularisers add.
         judged: the loss of each output, and metrics.
@@ -66,6 +67,7 @@ class BatchTensors(NamedTuple):
     grads: Mapping[str, Tensor | None]
     bn: Mapping[str, BnTensors]
     masks: Mapping[str, Tensor]
+    inside: Mapping[str, Tensor]
     loss: Tensor
     regularization: Tensor
     judged: Judged
@@ -140,7 +142,8 @@ class Core:
             output_grads=output_grads,
             grads=grads,
             bn=self._statistics(outputs, watch, moving),
-            masks=self._masks(outputs, watch),
+            masks=self._masks(outputs, watch.masks),
+            inside=self._masks(outputs, watch.inside),
             loss=loss,
             regularization=regularization,
             judged=judged,
@@ -153,9 +156,7 @@ class Core:
         rate = tf.convert_to_tensor(self.optimizer.learning_rate)
         scale = self._scale()
         scale = None if scale is None else tf.identity(scale)
-        real = grads
-        if scale is not None:
-            real = {name: unscaled(grad, scale) for name, grad in grads.items()}
+        real = self.of_the_loss(grads)
         iterations = tf.convert_to_tensor(self.optimizer.iterations)
         clipped = self._apply(grads, real)
         done = tf.convert_to_tensor(self.optimizer.iterations) > iterations
@@ -170,6 +171,14 @@ class Core:
             loss_scale=scale,
             skipped=None if scale is None else tf.logical_not(done),
         )
+
+    def of_the_loss(self, grads: Mapping[str, Tensor | None]) -> Mapping[str, Tensor | None]:
+        """Gradients of the reported loss, from those of the scaled one."""
+        scale = self._scale()
+        if scale is None:
+            return grads
+        scale = tf.identity(scale)
+        return {name: unscaled(grad, scale) for name, grad in grads.items()}
 
     @property
     def trainable(self) -> dict[str, Any]:
@@ -245,12 +254,14 @@ class Core:
             found[name] = BnTensors(*batch, *before[name], *after[name])
         return found
 
-    def _masks(self, outputs: Mapping[Endpoint, Tensor], watch: Watch) -> dict[str, Tensor]:
+    def _masks(
+        self, outputs: Mapping[Endpoint, Tensor], masks: Mapping[tuple[int, int], Tensor]
+    ) -> dict[str, Tensor]:
         """Masks of dropout, by node, in the order of the graph."""
-        if not watch.masks:
+        if not masks:
             return {}
         calls = {name: self._call(name, outputs) for name in self.built.layers}
-        return {name: watch.masks[call] for name, call in calls.items() if call in watch.masks}
+        return {name: masks[call] for name, call in calls.items() if call in masks}
 
     def _call(self, node: str, outputs: Mapping[Endpoint, Tensor]) -> tuple[int, int]:
         """What tells one call of a layer from the others: the layer and what it reads."""

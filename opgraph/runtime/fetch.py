@@ -16,6 +16,7 @@ from opgraph.runtime.norms import densify
 
 BATCH = ("batch_mean", "batch_variance")
 MOVING = ("moving_mean", "moving_variance")
+PARTS = ".grad.parts"
 
 
 def batch_tensors(batch: BatchTensors | None) -> dict[TensorName, Any]:
@@ -32,7 +33,18 @@ def batch_tensors(batch: BatchTensors | None) -> dict[TensorName, Any]:
             name = TensorName(node, what)
             found |= {name: getattr(bn, f"{what}_before"), name.after: getattr(bn, what)}
     found |= {TensorName(node, "mask"): mask for node, mask in batch.masks.items()}
+    found |= {TensorName(node, "mask"): mask for node, mask in batch.inside.items()}
     return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+
+def part_gradients(grads: Mapping[str, Any]) -> dict[TensorName, Any]:
+    """The gradients of one micro-batch, by name; nothing that does not exist."""
+    found: dict[TensorName, Any] = {}
+    for key, grad in grads.items():
+        node, _, own = key.rpartition("/")
+        if grad is not None:
+            found[TensorName(node, f"{own}{PARTS}")] = densify(grad)[None]
+    return found
 
 
 def update_tensors(update: UpdateTensors | None) -> dict[TensorName, Any]:
@@ -65,7 +77,8 @@ def joined_tensors(rows: Sequence[Mapping[TensorName, Array]]) -> dict[TensorNam
     """The tensors of a step from those of its programs.
 
     Outputs, their gradients and masks of micro-batches stand one behind the other, as in the whole
-    batch; batch statistics are stacked, one row a micro-batch; moving statistics are the first
+    batch; batch statistics are stacked, one row a micro-batch, and so are the gradients that they
+    add up to; moving statistics are the first
     before and the last after.
     """
     found: dict[TensorName, list[Array]] = {}

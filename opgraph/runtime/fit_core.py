@@ -129,6 +129,7 @@ class FitCore(Core):
             grads=grads,
             bn=bn,
             masks={name: seen.masks[name] for name in order},
+            inside={},
             loss=loss,
             regularization=_total(self.model.losses, loss),
             judged=Judged(_data_loss(figures, loss), {}, {}),
@@ -177,7 +178,7 @@ class FitCore(Core):
         loss = seen[0] if len(seen) == 1 else tf.constant(float("nan"))
         judged = Judged(_data_loss(figures, loss), {}, named_pairs(self.model, figures))
         total = _total(self.model.losses, loss)
-        batch = BatchTensors({}, {}, grads, {}, {}, loss, total, judged)
+        batch = BatchTensors({}, {}, grads, {}, {}, {}, loss, total, judged)
         return FitPass(logs, batch, update, len(seen) == 1)
 
     def _known(self, given: Mapping[int, Tensor], scale: Tensor | None) -> dict[str, Tensor | None]:

@@ -24,6 +24,7 @@ from opgraph.runtime.fetch import (
     batch_tensors,
     joined_tensors,
     missing_tensors,
+    part_gradients,
     slots_before,
     update_tensors,
 )
@@ -129,7 +130,7 @@ class Step:
         indices: Array | None = None,
     ) -> StepTensors:
         """The same step with everything handed over."""
-        slots = slots_before(self.core.slots)
+        slots, updates = slots_before(self.core.slots), self.core.optimizer.iterations.numpy()
         results = self._run("tensors", (*inputs, *labels))
         kinds: Sequence[Part] = ("step",)
         if self.programs.micro_batches > 1:
@@ -141,7 +142,14 @@ class Step:
         packed, layout = self._joined("tensors", [first.numpy() for first, *_ in results])
         arrays = {**joined_tensors(rows), **slots, **missing_tensors(self.survey)}
         return StepTensors(
-            step, arrays, tuple(inputs), tuple(labels), packed, layout, indices=indices
+            step,
+            arrays,
+            tuple(inputs),
+            tuple(labels),
+            packed,
+            layout,
+            indices=indices,
+            updates=int(updates),
         )
 
     def _joined(self, mode: Mode, found: Sequence[Array]) -> tuple[Array, Layout]:
@@ -288,6 +296,8 @@ class Step:
         if mode != "tensors":
             return packed
         named = {**batch_tensors(batch), **update_tensors(update)}
+        if batch is not None and part == "batch":
+            named |= part_gradients(self.core.of_the_loss(batch.grads))
         self._names[part] = list(named)
         return [packed, *named.values()]
 

@@ -44,6 +44,7 @@ from opgraph.runtime.state import restore_state, state_arrays
 from opgraph.runtime.step import Programs, Step
 
 VALIDATION = "val_"
+OF_UPDATE = ("learning_rate", "loss_scale", "skipped")  # what a story is told of an update
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,9 +173,9 @@ class Training:
         return tensors.packed, tensors.layout, tensors
 
     def _with_tensors(self, measured: Measured, tensors: StepTensors) -> Measured:
-        start = tensors.layout.start(STEPS, "learning_rate")
-        rate = {} if start is None else {"learning_rate": float(tensors.packed[start])}
-        figures = {**measured.figures, **rate}
+        starts = {name: tensors.layout.start(STEPS, name) for name in OF_UPDATE}
+        known = {n: float(tensors.packed[at]) for n, at in starts.items() if at is not None}
+        figures = {**measured.figures, **known}
         return replace(measured, tensors=replace(tensors, figures=figures))
 
     def batches(self, first: int = 1) -> Iterator[tuple[int, int, int, Batch]]:

@@ -96,9 +96,9 @@ def worked(
     allowed = tolerance(terms, size, most, unit) + inherited
     known = [x for x in (value, independent, recorded) if x is not None]
     spread = max(known) - min(known) if all(map(math.isfinite, known)) else math.inf
-    if not any(map(math.isfinite, known)):
-        spread = 0.0
-    verdict: Verdict = "agrees" if spread <= allowed else "tie" if tie else "disagrees"
+    none_finite = not any(map(math.isfinite, known))
+    agrees = none_finite or spread <= allowed
+    verdict: Verdict = "agrees" if agrees else "tie" if tie else "disagrees"
     base = value if independent is None else independent
     difference = None if recorded is None else recorded - base
     check = Check(recorded, independent, difference, allowed, terms, verdict)

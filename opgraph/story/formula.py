@@ -143,7 +143,7 @@ def evaluate(expression: Expr, rounding: Rounding = float) -> float:
         case Num(value):
             return rounding(value)
         case Sum(terms):
-            return math.fsum(evaluate(term, rounding) for term in terms)
+            return _total([evaluate(term, rounding) for term in terms])
         case Minus(of):
             return -evaluate(of, rounding)
         case Product(factors):
@@ -158,3 +158,8 @@ def evaluate(expression: Expr, rounding: Rounding = float) -> float:
             raise ValueError(f"{expression} has no value")
         case _:
             assert_never(expression)
+
+
+def _total(values: list[float]) -> float:
+    """An exact sum; one with infinite terms is infinite, or no number at all."""
+    return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)

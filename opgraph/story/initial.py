@@ -39,6 +39,8 @@ SCHEMES = {
     "lecun_uniform": Scheme(1, "fan_in", True),
     "lecun_normal": Scheme(1, "fan_in", False),
 }
+HEADED = ("MultiHeadAttention", "GroupedQueryAttention")
+TOLD = ("orthogonal", "unit_forget_bias")
 CONSTANTS = {"zeros": 0.0, "ones": 1.0}
 
 
@@ -53,6 +55,22 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
         return size, size
     field = math.prod(shape[:-2])
     return shape[-2] * field, shape[-1] * field
+
+
+def _fans_of(view: NodeView, name: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    """The same, where a layer says which axes of a kernel are inputs and which outputs.
+
+    Keras's EinsumDense does, and with it the projections of an attention.
+    """
+    if view.kind in HEADED:
+        inputs = 2 if name.startswith("attention_output") else 1
+        return math.prod(shape[:inputs]), math.prod(shape[inputs:])
+    if view.kind == "EinsumDense":
+        left, _, outputs = view.op.equation.replace(" ", "").partition("->")
+        sizes = list(zip(left.partition(",")[2], shape, strict=True))
+        fan_out = math.prod(size for letter, size in sizes if letter in outputs)
+        return math.prod(shape) // max(1, fan_out), fan_out
+    return fans(shape)
 
 
 def tell_initial(step: StepView) -> Iterator[Block]:
@@ -125,7 +143,7 @@ def _weight(
             drift=0.0,
         )
     else:
-        yield say("initial.other", weight=name, how=how or "?")
+        yield say(f"initial.{how if how in TOLD else 'other'}", weight=name, how=how or "?")
         yield _drawn(known, ())
 
 
@@ -147,7 +165,7 @@ def _scheme(
     view: NodeView, name: str, how: str, shape: tuple[int, ...], drawn: Array
 ) -> Iterator[Item]:
     scheme = SCHEMES[how]
-    fan_in, fan_out = fans(shape)
+    fan_in, fan_out = _fans_of(view, name, shape)
     yield say("initial.fans", weight=name, how=how, fan_in=fan_in, fan_out=fan_out)
     fan: dict[str, tuple[Expr, Expr]] = {
         "fan_in": (Sym("fan_in"), Num(fan_in)),

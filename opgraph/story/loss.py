@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from opgraph.record import Array
-from opgraph.story.checks import worked
+from opgraph.story.checks import epsilon, worked
 from opgraph.story.formula import (
     Call,
     Expr,
@@ -214,8 +214,10 @@ def _first(head: HeadView) -> Iterator[Item]:
     )
     squared = head.loss in SQUARED
     grad, where = view.grad, named(view.name, "output.grad", at)
+    unit = max(epsilon(grad), view.unit)
     if grad is None and head.scores is not None:
         grad, where = view.input_grad(), named(str(view.reads[0]), "output.grad", at)
+        unit = view.unit_at()
     single = grad is view.grad or view.is_only_reader()
     yield say("backward.squared" if squared else "backward.p_minus_y", count=head.divisor)
     inner: Expr = add(Num(p), Minus(Num(t)))
@@ -231,7 +233,7 @@ def _first(head: HeadView) -> Iterator[Item]:
         independent=head.opinion_of_gradient(at),
         terms=4,
         scale=(abs(p) + abs(t)) * abs(factor) / head.divisor,
-        unit=view.unit,
+        unit=unit,
     )
     if head.loss in CATEGORICAL and head.losses.ndim == 1:
         yield _rows(head)

@@ -84,7 +84,7 @@ def updated(element: Element) -> Update | None:
             np.array(float(element.view.weights[element.weight][element.at])),
             np.array(gradient),
             {slot: np.array(value) for slot, value in slots.items() if value is not None},
-            step.tensors.step,
+            step.update,
             float(step.tensors.figures.get("learning_rate", np.nan)),
         )
     except OpgraphError:

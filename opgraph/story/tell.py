@@ -30,6 +30,8 @@ TELLERS: Mapping[str, Callable[[StepView], Iterator[Block]]] = {
     "moving": tell_moving,
 }
 
+ROUNDOFF = {"bfloat16": 8, "float16": 11}  # half the distance from 1 to the next number, as 2^-n
+
 
 def tell_story(
     analysis: Analysis,
@@ -78,7 +80,8 @@ def tell_phases(step: StepView, names: Sequence[str] = PHASES, given: int | None
         names: which phases.
         given: the example, where it is not the one with the largest loss that is followed.
     """
-    phases = tuple(Phase(name, tuple(TELLERS[name](step))) for name in names)
+    with np.errstate(all="ignore"):  # gradients may be infinite, above all with a scaled loss
+        phases = tuple(Phase(name, tuple(TELLERS[name](step))) for name in names)
     opening = tuple(_opening(step, given))
     return Story(step.tensors.step, step.example, step.tensors.verified, opening, phases)
 
@@ -132,4 +135,8 @@ def _opening(step: StepView, example: int | None) -> Iterator[Item]:
     if number is not None:
         yield say("opening.data", number=number)
     yield say("opening.checks")
+    narrow = {view.output.dtype.name for view in step.nodes.values() if view.is_recorded}
+    for dtype in ("bfloat16", "float16"):
+        if dtype in narrow:
+            yield say("opening.narrow", dtype=dtype, unit=f"2^−{ROUNDOFF[dtype]}")
     yield say("opening.rest")

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from opgraph.record import Array
 from opgraph.reference import Update
 from opgraph.story.checks import EPSILON_32, worked
+from opgraph.story.clipping import clip_factor, tell_clipped
 from opgraph.story.formula import (
     Expr,
     Fraction,
@@ -29,7 +29,9 @@ from opgraph.story.formula import (
     times,
 )
 from opgraph.story.model import Block, Item, say
-from opgraph.story.opinion import Element, clipped, gradients, updated
+from opgraph.story.opinion import Element, updated
+from opgraph.story.parts import tell_parts
+from opgraph.story.repeated import apart, squares
 from opgraph.story.view import Index, NodeView, StepView, named
 
 OF_SQUARES = ("velocity", "velocity_hat", "accumulator")  # slots that are made of g^2
@@ -72,9 +74,19 @@ class Updated:
         return None if array is None else float(array[self.at])
 
     @cached_property
+    def apart(self) -> list[float]:
+        """The gradients that the optimizer gets one by one; empty where it gets one."""
+        return apart(self.view, self.weight, self.at)
+
+    @property
+    def square(self) -> Expr:
+        """What a memory of squares gets: the square of the gradient, or the sum of squares."""
+        return squares(self.apart) if self.apart else square(Num(self.gradient))
+
+    @cached_property
     def opinion(self) -> Update | None:
-        """What `reference` makes of the same step."""
-        return updated(Element(self.view, self.weight, self.at))
+        """What `reference` makes of the same step; None where gradients come one by one."""
+        return None if self.apart else updated(Element(self.view, self.weight, self.at))
 
     def opinion_of_slot(self, slot: str) -> float | None:
         """The independent value of a slot after the update."""
@@ -93,13 +105,26 @@ class Updated:
 
 def tell_update(step: StepView) -> Iterator[Block]:
     """A block for each node whose weights were changed."""
-    clip = _clip_factor(step)
+    if step.tensors.figures.get("skipped"):
+        sentences = (*_scaled(step), say("update.skipped"))
+        yield Block("optimizer", step.facts.optimizer, sentences)
+        return
+    clip = clip_factor(step)
+    first = list(_scaled(step))
     for view in step.told:
         if view.owner != view.name:
             continue
         items = [item for name in view.weights for item in _weight(view, name, clip)]
         if items:
-            yield Block(view.name, view.kind, tuple(items), view.node.label)
+            yield Block(view.name, view.kind, (*first, *items), view.node.label)
+            first = []
+
+
+def _scaled(step: StepView) -> Iterator[Item]:
+    """That the loss was scaled, and whether the update was left out."""
+    figures = step.tensors.figures
+    if "loss_scale" in figures:
+        yield say("update.loss_scale", scale=figures["loss_scale"])
 
 
 def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
@@ -117,9 +142,11 @@ def _weight(view: NodeView, name: str, clip: float | None) -> Iterator[Item]:
         yield say("update.not_connected", weight=name)
         return
     if view.step.facts.accumulate > 1:
-        yield from _accumulated(view, name, at)
-    applied = yield from _clipped(view, name, at, grad, clip)
+        yield from tell_parts(view, name, at)
+    applied = yield from tell_clipped(view, name, at, grad, clip)
     updated = Updated(view, name, at, applied)
+    if updated.apart:
+        yield say("update.apart", count=len(updated.apart), token=at[0])
     if view.step.facts.optimizer in TOLD and not updated.setting("amsgrad"):
         yield from _TELLERS[view.step.facts.optimizer](updated)
     else:
@@ -141,53 +168,8 @@ def _by_reference(one: Updated) -> Iterator[Item]:
         yield from _slot(one, slot, None, Num(float(value)), scale)
     change = Num(float(new.new_weight))
     step = abs(float(new.parts["step"]))
-    missing = 1 - one.setting("beta_2") ** one.view.step.tensors.step
+    missing = 1 - one.setting("beta_2") ** one.view.step.update
     yield from _new(one, 0.0, None, change, 1 / missing if missing < 1 else 1.0, step)
-
-
-def _clip_factor(step: StepView) -> float | None:
-    """What all gradients are multiplied by when their common norm is clipped."""
-    limit = float(step.facts.settings.get("global_clipnorm") or 0)
-    if not limit:
-        return None
-    grads = gradients(step)
-    total = math.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in grads))
-    return min(1.0, limit / total) if total else 1.0
-
-
-def _clipped(view: NodeView, name: str, at: Index, grad: Array, factor: float | None) -> Any:
-    """Tell how a gradient is clipped, and hand back what is applied."""
-    value = float(grad[at])
-    settings = view.step.facts.settings
-    expression: Expr | None = None
-    if factor is not None:
-        expression = times(Num(value), Num(factor))
-        yield say("update.clip_global", limit=float(settings["global_clipnorm"]))
-    elif limit := float(settings.get("clipnorm") or 0):
-        norm = float(np.sqrt((grad.astype(np.float64) ** 2).sum()))
-        yield say("update.clip_norm", limit=limit, norm=norm)
-        expression = Fraction(times(Num(value), Num(limit)), Num(max(norm, limit)))
-    elif limit := float(settings.get("clipvalue") or 0):
-        yield say("update.clip_value", limit=limit)
-        expression = Num(min(limit, max(-limit, value)))
-    if expression is None:
-        return value
-    yield worked(
-        named(view.owner, f"{name}.clipped", at),
-        None,
-        expression,
-        independent=clipped(Element(view, name, at)),
-    )
-    return evaluate(expression)
-
-
-def _accumulated(view: NodeView, name: str, at: Index) -> Iterator[Item]:
-    parts = view.step.parts
-    yield say(
-        "update.accumulated",
-        parts=len(parts),
-        sizes=", ".join(str(p.stop - p.start) for p in parts),
-    )
 
 
 def _decayed(one: Updated) -> Any:
@@ -251,7 +233,7 @@ def _slot(
 
 
 def _adam(one: Updated) -> Iterator[Item]:
-    first, second, step = one.setting("beta_1"), one.setting("beta_2"), one.view.step.tensors.step
+    first, second, step = one.setting("beta_1"), one.setting("beta_2"), one.view.step.update
     m, v = one.recorded("momentum.before") or 0.0, one.recorded("velocity.before") or 0.0
     g = one.gradient
     before = yield from _decayed(one)
@@ -261,7 +243,7 @@ def _adam(one: Updated) -> Iterator[Item]:
         one, "momentum", _blend_symbols("beta_1", "m", Sym("g")), m_new, abs(m) + abs(g)
     )
     yield say("update.adam_v", keep=second)
-    v_new = _blend(second, v, square(Num(g)))
+    v_new = _blend(second, v, one.square)
     yield from _slot(
         one, "velocity", _blend_symbols("beta_2", "v", square(Sym("g"))), v_new, abs(v) + g * g
     )
@@ -327,7 +309,7 @@ def _rmsprop(one: Updated) -> Iterator[Item]:
     before = yield from _decayed(one)
     v = one.recorded("velocity.before") or 0.0
     yield say("update.rmsprop_v", keep=rho)
-    v_new = _blend(rho, v, square(Num(g)))
+    v_new = _blend(rho, v, one.square)
     yield from _slot(
         one, "velocity", _blend_symbols("rho", "v", square(Sym("g"))), v_new, abs(v) + g * g
     )

@@ -23,6 +23,13 @@ from opgraph.story.checks import epsilon
 Index = tuple[int, ...]
 # Forward operations, over all nodes, up to which whole batches are computed independently.
 BUDGET, LEAST_BUDGET = 8e9, 2e7
+SEQUENTIAL = ("SimpleRNN", "LSTM", "GRU", "Bidirectional")
+# What a mask of steps passes as it is (Keras's `supports_masking`), of the layers with one input.
+PASSING = (
+    *SEQUENTIAL,
+    *("Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout", "Dense", "ReLU"),
+    *("LeakyReLU", "Activation", "LayerNormalization", "BatchNormalization"),
+)
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,12 @@ class StepView:
         return next(at for at, part in enumerate(self.parts) if self.example < part.stop)
 
     @property
+    def update(self) -> int:
+        """The number of this update, which optimizers count from 1."""
+        before = self.tensors.updates
+        return self.tensors.step if before is None else before + 1
+
+    @property
     def budget(self) -> float:
         """Forward operations up to which a node's whole batch is computed independently."""
         return max(LEAST_BUDGET, BUDGET / max(1, len(self.analysis.facts)))
@@ -142,6 +155,11 @@ class NodeView:
     def output(self) -> Array:
         """What it made, batch first."""
         return self.step.tensors.find(self.name, "output")
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether there is an output."""
+        return self.step.get(self.name, "output") is not None
 
     @property
     def grad(self) -> Array | None:
@@ -222,6 +240,11 @@ class NodeView:
         end = self.reads[slot]
         return self.step.get(*output_name(end.node, end.port).grad)
 
+    def unit_at(self, slot: int = 0) -> float:
+        """Machine epsilon of the gradient at an input, which was computed here and handed there."""
+        source = self.step.nodes[self.reads[slot].node]
+        return max(epsilon(self.input_grad(slot)), self.unit, source.unit)
+
     def is_only_reader(self, slot: int = 0) -> bool:
         """Whether the gradient at the input comes from this node alone."""
         end = self.reads[slot]
@@ -233,6 +256,11 @@ class NodeView:
         """The recorded gradient at an input, where it comes from this node alone."""
         grad = self.input_grad(slot)
         return None if grad is None or not self.is_only_reader(slot) else float(grad[at])
+
+    @cached_property
+    def steps_read(self) -> Array | None:
+        """Which steps of a sequence are not hidden by a mask, (batch, steps); None without one."""
+        return read_mask(self) if self.kind in SEQUENTIAL else None
 
     # Independent ----------------------------------------------------------------------------
 
@@ -263,13 +291,14 @@ class NodeView:
     def _compute(self, span: slice) -> Computed | None:
         if not has_reference(self.kind):
             return None
-        mask = self.own("mask")
+        mask, steps = self.own("mask"), self.steps_read
         given = Given(
             op=self.op,
             inputs=tuple(wide(self.read(slot)[span]) for slot in range(len(self.reads))),
             weights={name: wide(array) for name, array in self.weights.items()},
             training=self.couples or self.own("moving_mean") is None,
             mask=None if mask is None else mask[span],
+            steps=None if steps is None else steps[span],
         )
         try:
             return compute(given)
@@ -313,16 +342,32 @@ class NodeView:
         return None if found is None else float(found[(self._row, *at[1:])])
 
     @cached_property
-    def weight_pulls(self) -> dict[str, Array]:
-        """The independent gradients of the weights over the whole batch; empty if too dear."""
+    def part_pulls(self) -> list[tuple[Computed, Pulled]]:
+        """The independent computation of each part of the batch; empty if unknown or too dear."""
         if not (self.couples or self.is_cheap):
-            return {}
-        total: dict[str, Array] = {}
+            return []
+        found: list[tuple[Computed, Pulled]] = []
         for part, span in enumerate(self.step.parts):
             computed = self.computed if part == self.step.part else self._compute(span)
             pulled = None if computed is None else self._pull(computed, span)
-            if pulled is None:
-                return {}
+            if computed is None or pulled is None:
+                return []
+            found.append((computed, pulled))
+        return found
+
+    def whole(self, name: str) -> Array:
+        """An intermediate that the reference names, for the whole batch; see `part_pulls`."""
+        return np.concatenate([computed.parts[name] for computed, _ in self.part_pulls])
+
+    def whole_grad(self, name: str) -> Array:
+        """The gradient at it."""
+        return np.concatenate([pulled.parts[name] for _, pulled in self.part_pulls])
+
+    @cached_property
+    def weight_pulls(self) -> dict[str, Array]:
+        """The independent gradients of the weights over the whole batch; empty if too dear."""
+        total: dict[str, Array] = {}
+        for _, pulled in self.part_pulls:
             for name, grad in pulled.weights.items():
                 total[name] = total[name] + grad if name in total else grad
         return total
@@ -364,6 +409,22 @@ class NodeView:
     def is_shared(self) -> bool:
         """Whether several nodes use these weights."""
         return len(self.users) > 1
+
+
+def read_mask(view: NodeView, slot: int = 0) -> Array | None:
+    """The mask that Keras hands to a node with an input: true where a step counts.
+
+    It begins at `Masking` and at `Embedding(mask_zero=true)`, and passes the layers that keep the
+    steps of a sequence apart. Branches that meet pass none on here.
+    """
+    if not view.reads:
+        return None
+    source = view.step.nodes[view.reads[slot].node]
+    if source.kind == "Masking":
+        return (source.read() != source.op.mask_value).any(axis=-1)
+    if source.kind == "Embedding" and source.op.mask_zero:
+        return source.read() != 0
+    return read_mask(source) if source.kind in PASSING else None
 
 
 def wide(array: Array) -> Array:

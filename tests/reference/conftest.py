@@ -35,6 +35,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def is_refused(op) -> bool:
     """Whether the attributes are among those without a reference."""
+    if op.kind == "Resizing":
+        return op.crop_to_aspect_ratio or op.pad_to_aspect_ratio or op.antialias
     interpolation = getattr(op, "interpolation", "nearest")
     enlarged = op.kind == "CenterCrop" and op.height > 7
     return bool(getattr(op, "renorm", False)) or interpolation != "nearest" or enlarged

@@ -21,6 +21,7 @@ SINGLE = dict.fromkeys(
     (
         *("MaxPooling3D", "AveragePooling3D", "AdaptiveMaxPooling3D", "AdaptiveAveragePooling3D"),
         "StochasticDepth",
+        "Resizing",
         "Conv3DTranspose",  # there is one, which reads other places where the stride is above 2
     ),
     3e-6,

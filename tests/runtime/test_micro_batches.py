@@ -34,6 +34,11 @@ def test_without_batch_normalisation_the_update_is_that_of_the_whole_batch(
             share = 2e-5 * (np.abs(before).max(initial=0.0) + 1e-12)
             share += 3e-8 * key.what.endswith(".update")  # a difference of float32 numbers below 1
             np.testing.assert_allclose(after, before, rtol=2e-5, atol=share, err_msg=str(key))
+        for key in [key for key in other.arrays if key.what.endswith(".grad.parts")]:
+            of_parts, grad = other.find(*key), other[key.node, key.what.removesuffix(".parts")]
+            assert len(of_parts) == parts
+            size = np.abs(of_parts).max() + 1e-12
+            np.testing.assert_allclose(of_parts.sum(axis=0), grad, atol=1e-6 * size)
         loss = [run.packed[run.layout.start(STEPS, "loss")] for run in (one, other)]
         assert loss[0] == pytest.approx(loss[1], rel=1e-6)
 

@@ -87,3 +87,32 @@ def test_two_inputs_and_a_regulariser(tmp_path):
     checks = {name.split("[")[0]: check for *_, name, check in found.story.checks()}
     assert checks["conv1.kernel.grad"].independent is not None
     assert "The regulariser of kernel adds a term of its own:" in found.text()
+
+
+PARTED = """
+x: Input(shape=(6,)) -> fc: Dense(units=5, kernel_regularizer=l2) -> bn: BatchNormalization
+bn -> act: ReLU -> out: Dense(units=3) -> p: Softmax
+"""
+
+
+@pytest.mark.parametrize("precision", [None, "mixed_float16"])
+@pytest.mark.parametrize("network", [NETWORK, PARTED])
+def test_the_parts_of_a_batch_add_up_to_the_gradient(network, precision, tmp_path):
+    run, found, lines = explained(
+        opgraph.read(network), random_rows(), tmp_path, accumulate=3, precision=precision
+    )
+    parts = [line for line in lines if line.name.startswith("out.kernel.grad.parts[")]
+    assert [line.name.split("[")[1][0] for line in parts] == ["0", "1", "2"]
+    if precision is None:
+        assert check_recorded(run.at(3), parts) == 3
+    at = parts[0].name.split("[")[1].partition(", ")[2]
+    (whole,) = (line for line in lines if line.name == f"out.kernel.grad[{at}"
+                and "-#" in line.formulas[1])  # fmt: skip
+    assert sum(line.recorded for line in parts) == pytest.approx(whole.recorded, rel=1e-5)
+    assert "[#0-#2]" in whole.formulas[1]
+    assert "[#3]" in parts[1].formulas[1]
+    checks = [check for *_, name, check in found.story.checks() if ".grad.parts[" in name]
+    assert len(checks) >= 12
+    assert all(check.independent is not None for check in checks)
+    plain = " ".join(found.text().split())
+    assert ("the loss was multiplied by" in plain) == (precision is not None)

@@ -51,7 +51,7 @@ def phase_of(name: TensorName) -> Phase:
     >>> phase_of(TensorName("conv", "kernel.grad")), phase_of(TensorName("conv", "output"))
     ('backward', 'forward')
     """
-    if name.what.endswith(".grad"):
+    if name.what.endswith((".grad", ".grad.parts")):
         return "backward"
     if name.what.startswith("output") or name.what in _FORWARD:
         return "forward"

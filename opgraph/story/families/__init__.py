@@ -2,11 +2,15 @@
 
 from opgraph.story.families import (
     activation,
+    attention,
+    attention_backward,
     convolution,
     dense,
     merge,
     normalization,
     pooling,
+    recurrent,
+    recurrent_backward,
     regularization,
     shaping,
     source,
@@ -14,11 +18,15 @@ from opgraph.story.families import (
 
 __all__ = [
     "activation",
+    "attention",
+    "attention_backward",
     "convolution",
     "dense",
     "merge",
     "normalization",
     "pooling",
+    "recurrent",
+    "recurrent_backward",
     "regularization",
     "shaping",
     "source",

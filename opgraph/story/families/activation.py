@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from opgraph.record import Array
-from opgraph.story.checks import EPSILON_32, epsilon, norm, worked
+from opgraph.story.checks import EPSILON_32, norm, worked
 from opgraph.story.formula import (
     Call,
     Expr,
@@ -177,7 +177,7 @@ def tell_backward(view: NodeView) -> Iterator[Item]:
         independent=view.pulled_input(0, here),
         terms=4,
         scale=abs(incoming) if not isinstance(slope, Num) else None,
-        unit=max(epsilon(view.grad), view.unit),
+        unit=view.unit_at(),
         tie=tie,
     )
 

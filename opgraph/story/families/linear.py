@@ -14,6 +14,7 @@ import numpy as np
 
 from opgraph.record import Array
 from opgraph.reference import penalty
+from opgraph.story.by_reference import held_down
 from opgraph.story.checks import epsilon, largest_partial, worked
 from opgraph.story.formula import Expr, Num, Over, Product, Sum, Sym, times
 from opgraph.story.model import Item, Table, Worked, say
@@ -21,7 +22,6 @@ from opgraph.story.terms import LARGEST, Told, numbers
 from opgraph.story.view import Index, NodeView, named
 
 PLACES = 5
-L1_L2 = ("l1", "l2")
 
 
 def pulled_back(
@@ -40,7 +40,7 @@ def pulled_back(
         independent=view.pulled_input(slot, at),
         terms=told.terms,
         scale=told.scale,
-        unit=epsilon(view.input_grad(slot)),
+        unit=view.unit_at(slot),
     )
 
 
@@ -124,14 +124,31 @@ def bias_gradient(view: NodeView, delta: Array, at: Index, weight: str = "bias")
 
 
 def summed(
-    view: NodeView, weight: str, at: Index, formula: Expr, told: Told, parts: Array
+    view: NodeView,
+    weight: str,
+    at: Index,
+    formula: Expr,
+    told: Told,
+    parts: Array,
+    inherited: float = 0.0,
 ) -> Iterator[Item]:
-    """The gradient of one element of a weight as a sum over examples, with its check."""
+    """The gradient of one element of a weight as a sum over examples, with its check.
+
+    Args:
+        view: the node.
+        weight: which of its weights.
+        at: the element.
+        formula: in symbols.
+        told: the sum as it is written out.
+        parts: its terms, batch first.
+        inherited: how far it may be off because of what the terms were computed from.
+    """
     about: dict[str, Any] = {
         "terms": int(parts.size),
         "scale": float(np.sqrt((parts * parts).sum())),
         "drift": largest_partial(parts),
         "unit": max(epsilon(view.trained(weight)), view.unit),
+        "inherited": inherited,
     }
     if view.is_shared:
         name, own = named(view.name, f"{weight}.grad_share", at), view.pulled_weight(weight, at)
@@ -172,7 +189,7 @@ def _whole(
 ) -> Worked:
     """The gradient that was recorded, beside its terms and the independent sum."""
     grad, shares = view.trained(weight), view.pulled_shares(weight, at)
-    extra = penalty(np.array(view.weights[weight][at]), **_rates(view, weight))[1]
+    extra = penalty(np.array(view.weights[weight][at]), **held_down(view, weight))[1]
     return worked(
         named(view.name, f"{weight}.grad", at),
         formula,
@@ -191,7 +208,7 @@ def with_term(expression: Expr, extra: Expr) -> Expr:
 
 def regularized(view: NodeView, weight: str, at: Index) -> Expr | None:
     """What an L2 or L1 regulariser adds to the gradient of an element; None without one."""
-    rates = _rates(view, weight)
+    rates = held_down(view, weight)
     value = float(view.weights[weight][at])
     terms: list[Expr] = []
     if rates["l2"]:
@@ -201,12 +218,3 @@ def regularized(view: NodeView, weight: str, at: Index) -> Expr | None:
     if not terms:
         return None
     return terms[0] if len(terms) == 1 else Sum(tuple(terms))
-
-
-def _rates(view: NodeView, weight: str) -> dict[str, float]:
-    """How strongly a weight is held down: `l1` and `l2`, 0 without a regulariser."""
-    given = getattr(view.op, f"{weight}_regularizer", None)
-    if isinstance(given, str):
-        return {key: 0.01 if given.lower() in (key, "l1l2", "l1_l2") else 0.0 for key in L1_L2}
-    config = given.get("config", {}) if isinstance(given, dict) else {}
-    return {key: float(config.get(key) or 0) for key in L1_L2}
