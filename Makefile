@@ -12,18 +12,19 @@ $(BIN)/python:
 	$(PIP) --constraint constraints.txt "pip>=25.1"
 
 $(VENV)/train: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --constraint constraints.txt --editable ".[train]"
+	$(PIP) --constraint constraints.txt --editable ".[train,report]"
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --constraint constraints.txt --editable ".[all]" --group dev
 	@touch $@ $(VENV)/train
 
-## demo: the main job on the sample network: read, draw, train on real images, measure every step
+## demo: the main job on the sample network: read, draw, train on real images, measure every step, report
 demo: $(VENV)/train
 	@$(BIN)/opgraph show sample_graphs/cnn.txt
 	@$(BIN)/opgraph trace sample_graphs/cnn.txt --data digits --steps 400 \
 	    --set 'batch_norm*.momentum=0.9' --output runs/demo --overwrite
+	@$(BIN)/opgraph report runs/demo
 
 ## test: all tests but the slow ones
 test: $(VENV)/dev

@@ -55,7 +55,7 @@ def recorded_note(
         values = _largest_first(record, quantity, values)
     unit = "" if quantity.unit in ("1", "elements") else quantity.unit
     return Annotation(
-        name, unit, values, _joined(quantity), _scope(found, step, reduce),
+        name, unit, values, joined_as(quantity), _scope(found, step, reduce),
         WANTED.get(quantity.name),
     )  # fmt: skip
 
