@@ -19,11 +19,13 @@ $(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --constraint constraints.txt --editable ".[all]" --group dev
 	@touch $@ $(VENV)/train
 
-## demo: the main job on the sample network: read, draw, train on real images, measure every step, report
+## demo: the main job on the sample network: read, draw, train on real images, measure every step,
+##       explain the last one and report on all (runs/demo/story.html, runs/demo/report.html)
 demo: $(VENV)/train
 	@$(BIN)/opgraph show sample_graphs/cnn.txt
 	@$(BIN)/opgraph trace sample_graphs/cnn.txt --data digits --steps 400 \
 	    --set 'batch_norm*.momentum=0.9' --output runs/demo --overwrite
+	@$(BIN)/opgraph explain runs/demo -o runs/demo/story.html
 	@$(BIN)/opgraph report runs/demo
 
 ## test: all tests but the slow ones

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".html", ".htm")
 NOTEBOOK_HEIGHT = 760
+STORY = "story.html"  # an explained step; the report links to one that lies beside it
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ def make_report(run: Run, output: str | Path | None = None, *, lang: str = "en")
     if not run.record.last_step:
         hint = "is the training under way?"
         raise RunError("no step is recorded yet", where=str(run.path), hint=hint)
-    found = RunReport(report_page(run.record, run.graph.analyze(), lang=lang))
+    beside = None if output is None else Path(output).parent / STORY
+    story = STORY if beside is not None and beside.is_file() else None
+    found = RunReport(report_page(run.record, run.graph.analyze(), lang=lang, story=story))
     if output is not None:
         found.write(output)
     return found

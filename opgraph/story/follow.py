@@ -166,7 +166,7 @@ def _row(moment: Moment, slots: Sequence[str], is_output: bool, is_peak: bool) -
     cells: list[Cell] = [str(moment.step), *("" if x is None else x for x in known)]
     if is_output:
         cells.append("" if moment.number is None else str(moment.number))
-    return (*cells, "<-" if is_peak else "")
+    return (*cells, "←" if is_peak else "")
 
 
 # Why --------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ Screenshots go to the folder that `OPGRAPH_SCREENSHOTS` names.
 import importlib.util
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,9 +73,14 @@ class Seen:
 
     def drawn(self, at_least: int = 1) -> None:
         """Wait until charts are on the page."""
-        self.page.wait_for_function(
-            f"document.querySelectorAll('[data-drawn=yes]').length >= {at_least}"
-        )
+        self.until(f"document.querySelectorAll('[data-drawn=yes]').length >= {at_least}")
+
+    def until(self, condition: str, seconds: float = 10) -> None:
+        """Wait for a condition; `wait_for_function` evaluates in the page, which forbids it."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < end, f"still not: {condition}"
+            self.page.wait_for_timeout(50)
 
     def shot(self, name: str) -> None:
         """Keep a picture of the page where the environment says so."""
@@ -101,7 +107,9 @@ def look(browser) -> Iterator:
     yield open_page
     for one in seen:
         assert one.problems == []
-        assert [url for url in one.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+        assert [
+            url for url in one.requests if not url.startswith(("file:", "data:", "blob:"))
+        ] == []
         assert len([url for url in one.requests if url.startswith("file:")]) == 1
     for context in contexts:
         context.close()

@@ -17,8 +17,10 @@ from opgraph.render.theme import THEMES
 from opgraph.text import parse
 
 NETWORK = """
-    x: Input(shape=(8, 8, 1)) -> conv: Conv2D(filters=4) -> norm: BatchNormalization() -> relu: ReLU()
-    relu -> pool: MaxPooling2D() -> flat: Flatten() -> fc[units=10] -> prob: Softmax()
+    x: Input(shape=(8, 8, 1)) -> conv: Conv2D(filters=4)
+    conv -> norm: BatchNormalization()
+    norm -> relu: ReLU() -> pool: MaxPooling2D() -> flat: Flatten() -> fc[units=10]
+    fc -> prob: Softmax()
 """
 
 
@@ -110,6 +112,7 @@ def test_a_click_on_a_node_shows_it_and_stands_in_the_address(look, file):
     assert seen.page.locator("g.node.chosen").get_attribute("data-node") == "conv"
     seen.page.click("dl.facts button:has-text('norm')")
     assert heading(seen).startswith("norm")
+    seen.page.get_by_text("Variance: batch and moving").scroll_into_view_if_needed()
     seen.drawn(3)
     assert "Mean: batch and moving" in seen.page.inner_text("#right")
 
@@ -164,8 +167,8 @@ def test_play_goes_through_the_steps_and_stops_at_the_end(look, file):
     seen.page.keyboard.press("Home")
     seen.page.keyboard.press("Space")
     assert seen.page.inner_text("#play") == "Pause"
-    seen.page.wait_for_function("document.getElementById('step').value > 5")
-    seen.page.wait_for_function("document.getElementById('play').textContent === 'Play'")
+    seen.until("document.getElementById('step').value > 5")
+    seen.until("document.getElementById('play').textContent === 'Play'")
     assert seen.page.inner_text("#where") == "step 60 of 60"
 
 
@@ -196,7 +199,7 @@ def test_the_table_sorts_filters_and_is_saved_with_all_digits(look, run, file, t
         seen.page.click("#csv")
     assert waiting.value.suggested_filename == "small-step-30.csv"
     waiting.value.save_as(tmp_path / "t.csv")
-    rows = list(csv.DictReader((tmp_path / "t.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 8
     table = weights(run).query("step == 30").groupby("node").grad_norm.max()
     saved = {row["node"]: float(row["weight.grad_norm"]) for row in rows if row["weight.grad_norm"]}
@@ -210,7 +213,7 @@ def test_a_click_into_a_chart_goes_to_that_step(look, file):
     seen.drawn()
     box = seen.page.locator("[data-drawn=yes]").first.bounding_box()
     seen.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    seen.page.wait_for_function("!document.getElementById('where').textContent.includes('step 60 ')")
+    seen.until("!document.getElementById('where').textContent.includes('step 60 ')")
     step = int(re.search(r"step (\d+)", seen.page.inner_text("#where"))[1])
     assert 24 <= step <= 38
 
@@ -238,7 +241,9 @@ def hostile(made, tmp_path_factory):
         for name, kind in zip(HOSTILE, kinds, strict=True)
     ]
     edges = [Edge(a, b, 0) for a, b in pairwise(HOSTILE)]
-    analysis = made.write_run(path, OpGraph(nodes, edges, "</title><script>"), 12, measure="default")
+    analysis = made.write_run(
+        path, OpGraph(nodes, edges, "</title><script>"), 12, measure="default"
+    )
     target = path.parent / "hostile.html"
     target.write_text(report_page(open_run(path), analysis), encoding="utf-8")
     return target
@@ -266,5 +271,7 @@ def test_the_text_of_a_hostile_graph_stays_text(look, hostile):
         seen.page.wait_for_timeout(100)
         seen.shot(f"hostile-{view}")
     assert dialogs == []
-    assert seen.page.evaluate("document.querySelectorAll('img, script:not([id=content])').length") == 1
+    assert (
+        seen.page.evaluate("document.querySelectorAll('img, script:not([id=content])').length") == 1
+    )
     assert seen.page.evaluate("document.querySelectorAll('a[href^=javascript]').length") == 0

@@ -73,7 +73,8 @@ def _largest_first(
     }
 
 
-def _joined(quantity: Quantity) -> Joined:
+def joined_as(quantity: Quantity) -> Joined:
+    """What stands for several numbers of a quantity: the sum of counts, else an extreme."""
     if quantity.unit == "elements":
         return "sum"
     last = quantity.name.split("_")[-1]

@@ -61,11 +61,18 @@ def _colours(name: Any) -> dict[str, Any]:
     """The colours of scales in a theme, each with the ink that can be read on it."""
     theme = THEMES[name]
     ramps = {
-        ramp: [[heat_colour(theme, f"{ramp}{n}"), heat_ink(theme, f"{ramp}{n}")] for n in range(LEVELS)]
+        ramp: [
+            [heat_colour(theme, f"{ramp}{n}"), heat_ink(theme, f"{ramp}{n}")] for n in range(LEVELS)
+        ]
         for ramp in ("m", "s")
     }
-    single = {level: [heat_colour(theme, level), heat_ink(theme, level)] for level in (ZERO, NONE, NONFINITE)}
-    roles = {role: getattr(theme, role) for role in ("background", "surface", "border", "text", "muted")}
+    single = {
+        level: [heat_colour(theme, level), heat_ink(theme, level)]
+        for level in (ZERO, NONE, NONFINITE)
+    }
+    roles = {
+        role: getattr(theme, role) for role in ("background", "surface", "border", "text", "muted")
+    }
     return {**ramps, **single, **roles, "lines": list(_lines(name))}
 
 

@@ -69,9 +69,7 @@ def _steps(record: Record, quantity: Quantity, most: int) -> list[int]:
     return [due[place] for place in places] if due else []
 
 
-def _entry(
-    quantity: Quantity, node: int, part: str, steps: Array, counts: Array
-) -> dict[str, Any]:
+def _entry(quantity: Quantity, node: int, part: str, steps: Array, counts: Array) -> dict[str, Any]:
     order = np.argsort(steps)
     counts = np.asarray(counts[order], np.float64)
     used = np.flatnonzero(counts.sum(axis=0))

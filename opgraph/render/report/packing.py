@@ -41,10 +41,10 @@ def pack_shares(array: Array) -> str:
 
 
 def script_json(data: Any) -> str:
-    """Data as JSON that can stand inside a script element.
+    r"""Data as JSON that can stand inside a script element.
 
     >>> script_json({"name": "</script><!--"})
-    '{"name":"\\\\u003c/script\\\\u003e\\\\u003c!--"}'
+    '{"name":"\\u003c/script\\u003e\\u003c!--"}'
     """
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.translate(HARMLESS)

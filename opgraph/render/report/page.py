@@ -23,13 +23,16 @@ SCRIPTS = ("dom", "store", "charts", "graph", "node", "views", "main")
 ENDINGS = re.compile(r"<(?=/script|/style|!--)", re.IGNORECASE)
 
 
-def report_page(record: Record, analysis: Analysis, *, lang: str = "en") -> str:
+def report_page(
+    record: Record, analysis: Analysis, *, lang: str = "en", story: str | None = None
+) -> str:
     """The whole training as one self-contained HTML file.
 
     Args:
         record: the run.
         analysis: the graph that was trained, and its facts.
         lang: the language that it opens in: `en` or `zh`.
+        story: name of a page beside it in which a step is explained, if there is one.
 
     Raises:
         MissingDependencyError: the chart library is not installed.
@@ -37,15 +40,16 @@ def report_page(record: Record, analysis: Analysis, *, lang: str = "en") -> str:
     """
     library = chart_library()
     pictures = Pictures(analysis)
-    content = page_content(record, analysis, pictures)
+    content = {**page_content(record, analysis, pictures), "story": story}
     name = shown_name(record.path.resolve().name)
     drawn = "".join(
         f'<div class="picture" data-picture="{which}" hidden>{pictures.svg(which)}</div>\n'
         for which in pictures.boxes
     )
     body = (
-        f'<noscript>{escape(read_words(lang)["page.noscript"])}</noscript>\n'
-        f'<div id="app" data-lang="{escape(lang)}"></div>\n<div id="pictures" hidden>\n{drawn}</div>\n'
+        f"<noscript>{escape(read_words(lang)['page.noscript'])}</noscript>\n"
+        f'<div id="app" data-lang="{escape(lang)}"></div>\n'
+        f'<div id="pictures" hidden>\n{drawn}</div>\n'
         f'<script type="application/json" id="content">{script_json(content)}</script>'
     )
     script = f"{library}\n;(() => {{\n'use strict';\n{''.join(map(_asset, SCRIPTS))}}})();\n"

@@ -1,4 +1,4 @@
-"""Long series thinned to what a page can hold: for each bucket of steps the last value and both ends.
+"""Long series thinned to what a page can hold: of each bucket of steps the last value, both ends.
 
 Owns which steps share a bucket and what is kept of it; must not know what the numbers mean.
 """

@@ -21,4 +21,6 @@ def read_words(language: str) -> dict[str, str]:
     """
     path = files("opgraph.render.report") / "words" / f"{language}.toml"
     tables: dict[str, dict[str, str]] = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {f"{table}.{name}": text for table, words in tables.items() for name, text in words.items()}
+    return {
+        f"{table}.{name}": text for table, words in tables.items() for name, text in words.items()
+    }

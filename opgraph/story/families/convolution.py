@@ -18,6 +18,7 @@ from opgraph.story.families.linear import (
 from opgraph.story.formula import Expr, Over, Sym, add, times
 from opgraph.story.kinds import backward, forward
 from opgraph.story.model import Item, Picture, say
+from opgraph.story.numerals import shape_text
 from opgraph.story.sliding import Axis, Place, make_axes, reads, seen
 from opgraph.story.terms import products
 from opgraph.story.view import Index, NodeView, named, wide
@@ -119,7 +120,10 @@ def _about(slide: Window, cells: int, terms: int) -> Iterator[Item]:
     per_cell = terms // max(1, cells)
     key = "forward.depthwise.what" if slide.depthwise else "forward.conv.what"
     yield say(
-        key, window=size, channels=per_cell, filters=view.output.shape[1 if slide.first else -1]
+        key,
+        window=shape_text(size),
+        channels=per_cell,
+        filters=view.output.shape[1 if slide.first else -1],
     )
     yield from _pictured(slide, place)
     outside = int(np.prod(size)) - cells

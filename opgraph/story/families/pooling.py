@@ -11,6 +11,7 @@ from opgraph.story.checks import epsilon, worked
 from opgraph.story.formula import Call, Expr, Fraction, Num, Over, Sum, Sym, times
 from opgraph.story.kinds import backward, forward
 from opgraph.story.model import Item, Picture, say
+from opgraph.story.numerals import shape_text
 from opgraph.story.sliding import Axis, make_axes, reads, seen
 from opgraph.story.terms import numbers
 from opgraph.story.view import Index, NodeView, named
@@ -64,7 +65,9 @@ def tell_max(view: NodeView) -> Iterator[Item]:
     cells = _places(view, place)
     values = [float(view.read()[_element(view, cell, channel)]) for cell in cells]
     best = max(values)
-    yield say("forward.max_pool", window=tuple(view.op.pool_size), place=place, channel=channel)
+    yield say(
+        "forward.max_pool", window=shape_text(view.op.pool_size), place=place, channel=channel
+    )
     yield from _picture(view, cells, channel)
     yield worked(
         named(view.name, "output", view.here),

@@ -9,8 +9,10 @@ from opgraph.record import open_run
 from opgraph.text import parse
 
 NETWORK = """
-    x: Input(shape=(8, 8, 1)) -> conv: Conv2D(filters=4) -> norm: BatchNormalization() -> relu: ReLU()
-    relu -> pool: MaxPooling2D() -> flat: Flatten() -> fc[units=10] -> prob: Softmax()
+    x: Input(shape=(8, 8, 1)) -> conv: Conv2D(filters=4)
+    conv -> norm: BatchNormalization()
+    norm -> relu: ReLU() -> pool: MaxPooling2D() -> flat: Flatten() -> fc[units=10]
+    fc -> prob: Softmax()
 """
 
 

@@ -146,8 +146,13 @@ def write_run(
         host = {
             "step": step, "epoch": (step - 1) // 7, "index": (step - 1) % 7, "batch_size": 32,
             "micro_batches": 1, "calls": step, "step_time": 0.01, "input_time": 0.001 * (step % 5),
-            "fingerprint": f"{step:016x}", "time": datetime.fromtimestamp(1_700_000_000 + step, UTC),
+            "fingerprint": f"{step:016x}",
+            "time": datetime.fromtimestamp(1_700_000_000 + step, UTC),
         }  # fmt: skip
         writer.add(StepRow(numbers.at(step, steps), layout, host))
-    writer.end(writer.info.ended("finished", steps=steps, test={"loss": 0.21, "accuracy": 0.94, "size": 450}))
+    writer.end(
+        writer.info.ended(
+            "finished", steps=steps, test={"loss": 0.21, "accuracy": 0.94, "size": 450}
+        )
+    )
     return analysis

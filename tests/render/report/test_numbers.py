@@ -83,7 +83,9 @@ def test_histograms_are_shares_of_the_recorded_counts(content, reported):
 
 def test_each_quantity_of_the_record_is_in_the_page(content, reported):
     record, _ = reported
-    measured = {q.full_name for kind in ("output", "weight", "bn") for q in record.survey.quantities(kind)}
+    measured = {
+        q.full_name for kind in ("output", "weight", "bn") for q in record.survey.quantities(kind)
+    }
     scalar = {q.full_name for q in QUANTITIES if not q.vector and q.full_name in measured}
     assert scalar <= {quantity["name"] for quantity in content["quantities"]}
 
@@ -98,7 +100,9 @@ def test_a_value_that_is_no_number_is_counted(made, tmp_path):
     from opgraph.text import parse
 
     path = tmp_path / "nan"
-    analysis = made.write_run(path, parse("a: Input(shape=(4,)) -> fc[units=3]"), 12, measure="norms")
+    analysis = made.write_run(
+        path, parse("a: Input(shape=(4,)) -> fc[units=3]"), 12, measure="norms"
+    )
     content = page_content(open_run(path), analysis, Pictures(analysis))
     assert all("bad" not in site for q in content["quantities"] for site in q["sites"])
 
@@ -141,11 +145,17 @@ def test_a_long_run_is_thinned_and_says_so(made, tmp_path, monkeypatch):
     monkeypatch.setattr(numbers, "MOST_POINTS", 50)
     monkeypatch.setattr(numbers, "LEAST_POINTS", 50)
     monkeypatch.setattr(numbers, "STRETCH_ROWS", 90)
-    analysis = made.write_run(path, parse("a: Input(shape=(4,)) -> fc[units=3]"), 400, measure="norms")
+    analysis = made.write_run(
+        path, parse("a: Input(shape=(4,)) -> fc[units=3]"), 400, measure="norms"
+    )
     content = page_content(open_run(path), analysis, Pictures(analysis))
     quantity = find(content, "steps.loss")
     assert content["grids"][quantity["grid"]]["width"] == 8
     losses = pd.read_parquet(path / "steps").sort_values("step").loss.to_numpy().reshape(50, 8)
-    np.testing.assert_array_equal(rows(content, quantity, "high")[0], losses.max(axis=1).astype("f4"))
-    np.testing.assert_array_equal(rows(content, quantity, "low")[0], losses.min(axis=1).astype("f4"))
+    np.testing.assert_array_equal(
+        rows(content, quantity, "high")[0], losses.max(axis=1).astype("f4")
+    )
+    np.testing.assert_array_equal(
+        rows(content, quantity, "low")[0], losses.min(axis=1).astype("f4")
+    )
     np.testing.assert_array_equal(rows(content, quantity)[0], losses[:, -1].astype("f4"))

@@ -13,7 +13,20 @@ from opgraph.render.report.page import SCRIPTS
 ASSETS = files("opgraph.render.report") / "assets"
 CODE = "".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
 # Keys that the script puts together, by what they begin with.
-MADE = ("kind", "part", "base", "source", "status", "view", "panel", "steps", "bn", "dropout", "weight", "node.bn_")
+MADE = (
+    "kind",
+    "part",
+    "base",
+    "source",
+    "status",
+    "view",
+    "panel",
+    "steps",
+    "bn",
+    "dropout",
+    "weight",
+    "node.bn_",
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +69,9 @@ def test_the_languages_have_the_same_words():
 
 def test_chinese_text_has_its_own_punctuation():
     for key, text in read_words("zh").items():
-        assert not re.search(r"[\u4e00-\u9fff][,;:!?](?:\s|$)|[\u4e00-\u9fff] [，。；：]", text), key
+        assert not re.search(r"[\u4e00-\u9fff][,;:!?](?:\s|$)|[\u4e00-\u9fff] [，。；：]", text), (
+            key
+        )
 
 
 def test_every_word_that_the_script_asks_for_is_there_and_no_other():
@@ -85,5 +100,12 @@ def test_every_quantity_has_a_word(language):
 
 def test_the_script_makes_no_markup_from_text():
     """Nothing in it turns a text into elements or code."""
-    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("):
+    for way in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "Function(",
+    ):
         assert way not in CODE

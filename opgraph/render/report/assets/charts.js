@@ -2,6 +2,7 @@
 
 const charts = new Set();
 const { Plotting } = Bokeh;
+Bokeh.set_log_level('warn');
 // The steps that all charts show: zooming one zooms all.
 let span = null;
 let spreading = false;
@@ -125,10 +126,10 @@ function lineChart(holder, lines, { height = 190, title, guide = null, log = nul
 function addLine(chart, { line, colour, name, quantity }, isLog) {
   const fit = (number) => (isLog && !(number > 0) ? NaN : number);
   const source = new Bokeh.ColumnDataSource({ data: {
-    x: line.x, y: line.y.map(fit), low: line.low.map(fit), high: line.high.map(fit),
+    x: line.x, y: line.y.map(fit), ...(line.low.length ? { low: line.low.map(fit), high: line.high.map(fit) } : {}),
     exact: line.y.map((number) => exact(number, quantity.unit)), name: line.x.map(() => name),
   } });
-  if (line.low.length === line.x.length && line.x.length) {
+  if (line.low.length) {
     chart.figure.varea({ x: { field: 'x' }, y1: { field: 'low' }, y2: { field: 'high' }, source,
       fill_color: colour, fill_alpha: 0.22 });
   }
@@ -182,7 +183,7 @@ function heatMap(holder, rows, { height, title, pick, say }) {
   });
   const image = Bokeh.require('core/util/ndarray').ndarray(pixels, { dtype: 'uint32', shape: [rows.length, columns] });
   chart.figure.image_rgba({ image: [image], x: start, y: 0, dw: end - start, dh: rows.length });
-  nameRows(chart.figure.yaxis, rows);
+  nameRows(chart.figure.yaxes[0], rows, height);
   const rowAt = (event) => rows[rows.length - 1 - Math.floor(event.y)];
   if (pick) chart.figure.on_event('tap', (event) => { if (rowAt(event)) pick(rowAt(event)); });
   chart.figure.on_event('mousemove', (event) => {
@@ -192,8 +193,8 @@ function heatMap(holder, rows, { height, title, pick, say }) {
   show(chart);
 }
 
-function nameRows(axis, rows) {
-  const every = Math.max(1, Math.ceil(rows.length / 48));
+function nameRows(axis, rows, height) {
+  const every = Math.max(1, Math.ceil((13 * rows.length) / (height - 60)));
   const places = rows.map((_, number) => number).filter((number) => number % every === 0);
   axis.ticker = new Bokeh.FixedTicker({ ticks: places.map((number) => rows.length - number - 0.5) });
   axis.major_label_overrides = new Map(places.map((number) => [rows.length - number - 0.5, short(rows[number].name, 22)]));
@@ -215,12 +216,13 @@ function packed(colour) {
 
 /** A line as small as a word, with the marked step; an ornament beside exact numbers. */
 function sparkline(lines, scale) {
-  const [width, height] = [120, 24];
+  const [width, height] = [100, 24];
   const { start, end } = allSteps();
   const across = (step) => ((step - start) / (end - start)) * width;
   const all = lines.flatMap((line) => line.y).filter(Number.isFinite);
   const log = scale && scale.log && !scale.floor && all.some((number) => number > 0);
-  const fit = log ? (number) => (number > 0 ? Math.log10(number) : NaN) : (number) => number;
+  const least = Math.log10(all.reduce((a, b) => (b > 0 && b < a ? b : a), Infinity));
+  const fit = log ? (number) => (number > 0 ? Math.log10(number) : least) : (number) => number;
   const fitted = all.map(fit).filter(Number.isFinite);
   const low = fitted.reduce((a, b) => Math.min(a, b), Infinity);
   const high = fitted.reduce((a, b) => Math.max(a, b), -Infinity);

@@ -36,7 +36,7 @@ function whenSeen(element, make) {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     watcher.disconnect();
     if (element.isConnected) make();
-  }, { rootMargin: '200px' });
+  }, { root: document.getElementById('right'), rootMargin: '300px' });
   watcher.observe(element);
 }
 

@@ -49,7 +49,7 @@ function parameters(facts) {
   if (facts.params === null) return '?';
   if (!facts.params && !facts.weights.length) return null;
   const parts = facts.weights.map(([name, shape, size, trainable]) => h('div', { class: 'muted' },
-    h('bdi', { text: name }), ` ${shape} = ${whole(size)}`, trainable ? '' : ` (${t('node.fixed')})`));
+    h('bdi', { text: name }), ` ${shape}`, shape.includes('×') ? ` = ${whole(size)}` : '', trainable ? '' : ` (${t('node.fixed')})`));
   const shared = facts.shares ? h('div', {}, t('node.shares'), ' ', h('bdi', { text: facts.shares })) : null;
   return [whole(facts.params), shared, parts];
 }
@@ -171,21 +171,30 @@ function histogramMap(holder, one, say) {
     const row = place(one.steps, step);
     return row < 0 ? null : one.numbers[row * one.bins + bin];
   };
-  const rows = Array.from({ length: one.bins }, (_, number) => one.bins - 1 - number).map((bin) => ({
-    name: content.histograms.labels[one.first + bin],
+  // What no step has a thousandth of tells nothing and takes most of the room.
+  const telling = (bin) => one.steps.some((_, row) => one.numbers[row * one.bins + bin] > 65);
+  const bins = Array.from({ length: one.bins }, (_, number) => one.bins - 1 - number).filter(telling);
+  const rows = bins.map((bin) => ({
+    name: powers(content.histograms.labels[one.first + bin]),
     bin,
     colour: (step) => {
       const share = shareAt(bin, step);
       return share ? ramp[Math.round(32 * Math.sqrt(share / largest))][0] : none;
     },
   }));
-  const height = Math.min(420, Math.max(140, 70 + 7 * rows.length));
+  const height = Math.min(420, Math.max(140, 70 + 9 * rows.length));
   return heatMap(holder, rows, { height, title: t('node.histogram'), say: (row, step) => {
     const share = shareAt(row.bin, step);
     say.textContent = share === null ? '' : t('node.histogram_says', {
       bin: row.name, step: whole(one.steps[place(one.steps, step)]), share: figure((100 * share) / 65535),
     });
   } });
+}
+
+/** `-2^-17` as one writes it. */
+function powers(text) {
+  const raised = { '-': '⁻', 0: '⁰', 1: '¹', 2: '²', 3: '³', 4: '⁴', 5: '⁵', 6: '⁶', 7: '⁷', 8: '⁸', 9: '⁹' };
+  return text.replace(/\^(-?\d+)/, (_, power) => Array.from(power, (sign) => raised[sign]).join('')).replace('-', '−');
 }
 
 /** All numbers of a node at the marked step; a click draws one large. */
@@ -219,7 +228,8 @@ function quantityRow(quantity, site) {
 /** The command that works out this step by hand. */
 function workedStep() {
   return h('section', {}, h('h3', { text: t('node.worked') }), h('p', { text: t('node.worked_note') }),
-    h('pre', { class: 'command' }, liveText(() => `opgraph explain ${quoted(run.name)} --step ${state.step} --node ${quoted(nodes[state.node].name)} --lang ${state.lang}`)));
+    h('pre', { class: 'command' }, liveText(() => `opgraph explain ${quoted(run.name)} --step ${state.step} --node ${quoted(nodes[state.node].name)} --lang ${state.lang} -o story.html`)),
+    content.story ? h('p', {}, h('a', { href: content.story, text: t('node.story') })) : null);
 }
 
 function quoted(text) {

@@ -134,7 +134,7 @@ function colourOf(quantity, number, theme) {
   return colours[scale.ramp][Math.round(shareOf(scale, number) * 32)];
 }
 
-const PREFIXES = ['', ' k', ' M', ' G', ' T', ' P', ' E'];
+const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
 
 /** A number in three significant digits. */
 function figure(number, unit = '') {
@@ -142,12 +142,13 @@ function figure(number, unit = '') {
   if (Number.isNaN(number)) return 'NaN / Inf';
   const size = Math.abs(number);
   const sign = number < 0 ? '−' : '';
-  const tail = unit && unit !== '1' && unit !== 'elements' ? ` ${unit}` : '';
+  const counted = unit === '1' || unit === 'elements' ? '' : unit;
+  const tail = counted ? ` ${counted}` : '';
   if (size >= 999.5 && size < 1e20) {
     let power = 0;
     let short = size;
     while (short >= 999.5 && power < 6) { short /= 1000; power += 1; }
-    return `${sign}${short.toPrecision(3)}${PREFIXES[power]}${tail}`;
+    return `${sign}${short.toPrecision(3)} ${PREFIXES[power]}${counted}`;
   }
   if (Number.isInteger(size)) return `${sign}${size}${tail}`;
   if (size >= 1e-3) return `${sign}${size.toPrecision(3)}${tail}`;
@@ -183,7 +184,7 @@ function label(quantity, long = true) {
   else if (has(`base.${name}`)) short = t(`base.${name}`);
   else return quantity.name;
   const withKind = long && (kind === 'output' || kind === 'output_grad' || kind === 'slot');
-  return withKind ? t('page.of', { part: t(`kind.${kind}`), base: short }) : short;
+  return withKind ? t('page.at', { part: t(`kind.${kind}`), base: short }) : short;
 }
 
 function stepLabel(name) {

@@ -44,11 +44,12 @@ function nonfinite() {
 function updates() {
   const quantity = byName.get('weight.update_ratio');
   if (!quantity) return null;
-  return h('li', {}, liveText(() => {
-    const found = quantity.sites.filter((site) => !site.part || !/bias|beta/.test(site.part)).map((site) => valueAt(quantity, site, state.step)).filter(Number.isFinite);
-    const inside = found.filter((number) => number > 1e-4 && number < 1e-2).length;
-    return found.length ? t('health.updates', { inside, all: found.length, step: whole(state.step) }) : t('health.no_updates');
-  }));
+  const medians = quantity.sites.filter((site) => !/bias|beta/.test(site.part ?? '')).map((site) => {
+    const all = lineOf(quantity, site).y.filter(Number.isFinite).sort((a, b) => a - b);
+    return all[all.length >> 1];
+  }).filter((number) => number !== undefined);
+  const inside = medians.filter((number) => number > 1e-4 && number < 1e-2).length;
+  return h('li', { text: medians.length ? t('health.updates', { inside, all: medians.length }) : t('health.no_updates') });
 }
 
 function zeros() {
@@ -64,7 +65,7 @@ function zeros() {
 
 function panel(key, names) {
   const lines = names.flatMap((name) => byName.get(name).sites.map((site) => ({ quantity: byName.get(name), site, name: label(byName.get(name)) })));
-  const moving = lines.filter((line) => line.site.row !== undefined);
+  const moving = different(lines.filter((line) => line.site.row !== undefined));
   if (key === 'more') return more(lines);
   const still = lines.filter((line) => line.site.row === undefined && line.site.value);
   const told = still.map((line) => `${line.name}: ${figure(line.site.value, line.quantity.unit)} (${t('page.constant')})`).join(' · ');
@@ -72,6 +73,17 @@ function panel(key, names) {
   const notes = [t(`panel.${key}_note`), moving.some(({ quantity }) => grids[quantity.grid].width > 1) ? noteThin(moving[0].quantity) : '', told];
   return chartFigure({ title: t(`panel.${key}`), note: notes.filter(Boolean).join(' ') },
     (holder) => lineChart(holder, moving, { title: t(`panel.${key}`), height: key === 'loss' ? 230 : 180 }));
+}
+
+/** Without lines that run along an earlier one all the way, such as the loss without regularisation. */
+function different(lines) {
+  const kept = [];
+  for (const line of lines) {
+    const mine = lineOf(line.quantity, line.site).y;
+    const same = (other) => other.length === mine.length && other.every((number, i) => Object.is(number, mine[i]));
+    if (!kept.some((one) => same(one.numbers))) kept.push({ ...line, numbers: mine });
+  }
+  return kept;
 }
 
 function noteThin(quantity) {
@@ -109,12 +121,12 @@ function about() {
 
 // Along the depth: one heat map of any quantity, and small multiples.
 
-const ASKED = ['output_grad.rms', 'output_grad.norm', 'weight.grad_norm', 'weight.update_ratio', 'output.zero_fraction', 'output.rms', 'bn.batch_variance'];
+const ASKED = [['output_grad.rms', 'output_grad.norm'], ['weight.grad_norm'], ['weight.update_ratio'], ['output.zero_fraction'], ['output.rms', 'output.norm'], ['bn.batch_variance']];
 
 function layers() {
-  const quantity = byName.get(state.heat) ?? firstOf(...ASKED) ?? nodeQuantities()[0];
+  const quantity = byName.get(state.heat) ?? firstOf(...ASKED.flat()) ?? nodeQuantities()[0];
   if (!quantity) return [h('p', { class: 'muted', text: t('node.nothing') })];
-  const buttons = ASKED.map((name) => byName.get(name)).filter((one) => one && one.sites.length).map((one) => h('button', {
+  const buttons = ASKED.map((names) => firstOf(...names)).filter(Boolean).map((one) => h('button', {
     'aria-pressed': String(one === quantity), text: label(one), onclick: () => setState({ heat: one.name }),
   }));
   const select = h('select', { id: 'heat', onchange: (event) => setState({ heat: event.target.value }) }, options(quantity.name));
