@@ -50,6 +50,16 @@ class RunReport:
         return f"<opgraph.RunReport: {len(self.html) / 1e6:.1f} MB>"
 
 
+def run_card(run: Run) -> str:
+    """A run in a few words and the picture of its graph, for notebooks."""
+    config = run.config
+    test = config["outcome"].get("test") or {}
+    figures = [f"test {name} {test[name]:.4g}" for name in ("accuracy", "loss") if test.get(name)]
+    told = ", ".join([config["status"], f"{run.record.last_step:,} steps", *figures])
+    picture = run.draw(title="", legend=False)
+    return f"<p><b>{escape(run.path.name)}</b>: {escape(told)}</p>{picture}"
+
+
 def check_target(path: str | Path) -> None:
     """Refuse a file that a report cannot be written to.
 

@@ -314,5 +314,10 @@ class Run:
 
         return predict(self, images, step=step)
 
+    def _repr_html_(self) -> str:
+        from opgraph.api.reporting import run_card
+
+        return run_card(self)
+
     def __repr__(self) -> str:
         return f"<opgraph.Run {str(self.path)!r}: {len(self.record.steps)} steps>"

@@ -16,6 +16,7 @@ from opgraph.render.report.histograms import histogram_data
 from opgraph.render.report.numbers import Grids, numbers_data, read_numbers
 from opgraph.render.report.panels import choose_panels
 from opgraph.render.report.picture import Pictures
+from opgraph.render.report.silent import silent_channels
 from opgraph.render.report.words import LANGUAGES, read_words
 from opgraph.render.scale import LEVELS, NONE, NONFINITE, ZERO
 from opgraph.render.theme import THEMES
@@ -29,6 +30,8 @@ def page_content(record: Record, analysis: Analysis, pictures: Pictures) -> dict
     """
     nodes = {name: number for number, name in enumerate(analysis.facts)}
     measured, grids = read_numbers(record), Grids()
+    silent = silent_channels(record, _activations(analysis))
+    measured += [silent] if silent is not None else []
     panels = choose_panels(record.survey, [one.quantity.full_name for one in measured])
     boxes = {
         which: [[nodes[name] for name in inside] for inside in found]
@@ -36,7 +39,7 @@ def page_content(record: Record, analysis: Analysis, pictures: Pictures) -> dict
     }
     first, last = record.info.first_step + 1, record.last_step
     return {
-        "run": run_data(record.info, record.path.resolve().name, first, last),
+        "run": run_data(record.info, record.path, first, last),
         "nodes": nodes_data(analysis),
         "totals": totals_data(analysis),
         "quantities": numbers_data(measured, grids, nodes, _sizes(record)),
@@ -47,6 +50,11 @@ def page_content(record: Record, analysis: Analysis, pictures: Pictures) -> dict
         "colours": {name: _colours(name) for name in ("light", "dark")},
         "words": {language: read_words(language) for language in LANGUAGES},
     }
+
+
+def _activations(analysis: Analysis) -> list[str]:
+    facts = analysis.facts.items()
+    return [name for name, about in facts if about.node.kind.category == "activation"]
 
 
 def _sizes(record: Record) -> dict[str, int]:

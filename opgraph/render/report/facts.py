@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from opgraph.analysis import Analysis, NodeFacts
@@ -75,8 +76,12 @@ def totals_data(analysis: Analysis) -> dict[str, Any]:
     return {name: [total.value, total.unknown] for name, total in named.items()}
 
 
-def run_data(info: RunInfo, name: str, first: int, last: int) -> dict[str, Any]:
-    """What the run was: how it ended, on what it was trained, and how."""
+def run_data(info: RunInfo, path: Path, first: int, last: int) -> dict[str, Any]:
+    """What the run was: how it ended, on what it was trained, and how.
+
+    A path from the root tells of the machine, so that only its last part is kept.
+    """
+    name = path.resolve().name
     config, outcome = info.config, info.outcome
     optimizer = config.get("optimizer_config") or {}
     settings = optimizer.get("config") if isinstance(optimizer, Mapping) else None
@@ -84,6 +89,7 @@ def run_data(info: RunInfo, name: str, first: int, last: int) -> dict[str, Any]:
     loss = config.get("loss") or {}
     return {
         "name": shown_name(name),
+        "path": shown_name(name if path.is_absolute() else path.as_posix()),
         "status": info.status,
         "error": shown_name(str(outcome.get("error") or "")),
         "first": first,

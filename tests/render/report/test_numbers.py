@@ -159,3 +159,19 @@ def test_a_long_run_is_thinned_and_says_so(made, tmp_path, monkeypatch):
         rows(content, quantity, "low")[0], losses.min(axis=1).astype("f4")
     )
     np.testing.assert_array_equal(rows(content, quantity)[0], losses[:, -1].astype("f4"))
+
+
+def test_silent_channels_are_those_that_the_record_calls_inactive(made, tmp_path):
+    from opgraph.record import open_run
+    from opgraph.render.report.silent import silent_channels
+    from opgraph.text import parse
+
+    path = tmp_path / "silent"
+    text = "a: Input(shape=(4,)) -> fc[units=3] -> relu: ReLU()"
+    made.write_run(path, parse(text), 12, measure=["default", "*.channel_*:every=4"])
+    table = pd.read_parquet(path / "output")
+    lists = table[table.node.eq("relu") & table.channel_active.notna()].sort_values("step")
+    found = silent_channels(open_run(path), ["relu"])
+    assert found.grid.ends.tolist() == lists.step.tolist() == [1, 4, 8, 12]
+    wanted = [np.mean(np.asarray(one) == 0) for one in lists.channel_active]
+    assert found.series["relu"].at.tolist() == wanted

@@ -14,6 +14,9 @@ ASSETS = files("opgraph.render.report") / "assets"
 CODE = "".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
 # Keys that the script puts together, by what they begin with.
 MADE = (
+    "health.silent",
+    "health.zeros",
+    "base.dead",
     "kind",
     "part",
     "base",

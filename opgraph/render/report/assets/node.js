@@ -228,7 +228,7 @@ function quantityRow(quantity, site) {
 /** The command that works out this step by hand. */
 function workedStep() {
   return h('section', {}, h('h3', { text: t('node.worked') }), h('p', { text: t('node.worked_note') }),
-    h('pre', { class: 'command' }, liveText(() => `opgraph explain ${quoted(run.name)} --step ${state.step} --node ${quoted(nodes[state.node].name)} --lang ${state.lang} -o story.html`)),
+    h('pre', { class: 'command' }, liveText(() => `opgraph explain ${quoted(run.path)} --step ${state.step} --node ${quoted(nodes[state.node].name)} --lang ${state.lang} -o story.html`)),
     content.story ? h('p', {}, h('a', { href: content.story, text: t('node.story') })) : null);
 }
 

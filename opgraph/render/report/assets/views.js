@@ -1,7 +1,10 @@
 // What the right side shows: overview, layers along the depth, table of all nodes.
 
 function overview() {
-  return [cards(), health(), content.panels.map(([key, names]) => panel(key, names)), parameterBars(), about()];
+  const all = content.panels.map(([key, names]) => [key, panel(key, names)]);
+  const some = (wanted) => h('div', { class: 'pair' }, all.filter(([key]) => wanted(key)).map(([, element]) => element));
+  const first = (key) => key === 'loss' || key === 'metrics';
+  return [cards(), health(), some(first), parameterBars(), some((key) => !first(key)), about()];
 }
 
 function cards() {
@@ -20,7 +23,7 @@ function cards() {
 
 /** What is found by looking at the record: numbers that are none, updates that are out of bounds. */
 function health() {
-  const items = [run.error ? h('li', { class: 'wrong' }, h('bdi', { text: run.error })) : null, nonfinite(), updates(), zeros()];
+  const items = [run.error ? h('li', { class: 'wrong' }, h('bdi', { text: run.error })) : null, nonfinite(), updates(), zeros('output.zero_fraction', 'zeros'), zeros('output.dead_channels', 'silent')];
   return h('section', {}, h('h2', { text: t('health.title') }), h('ul', { class: 'health' }, items));
 }
 
@@ -52,14 +55,14 @@ function updates() {
   return h('li', { text: medians.length ? t('health.updates', { inside, all: medians.length }) : t('health.no_updates') });
 }
 
-function zeros() {
-  const quantity = byName.get('output.zero_fraction');
+function zeros(name, key) {
+  const quantity = byName.get(name);
   if (!quantity) return null;
   return h('li', {}, liveText(() => {
     const active = quantity.sites.filter((site) => nodes[site.node].category === 'activation').map((site) => [site, valueAt(quantity, site, state.step)]).filter(([, number]) => number !== null);
     if (!active.length) return t('health.no_activations');
     const [site, number] = active.reduce((a, b) => (b[1] > a[1] ? b : a));
-    return t('health.zeros', { share: figure(100 * number), node: nodes[site.node].name, step: whole(state.step) });
+    return t(`health.${key}`, { share: figure(100 * number), node: nodes[site.node].name, step: whole(state.step) });
   }));
 }
 
@@ -72,7 +75,7 @@ function panel(key, names) {
   if (!moving.length) return told ? h('section', {}, h('h3', { text: t(`panel.${key}`) }), h('p', { text: told })) : null;
   const notes = [t(`panel.${key}_note`), moving.some(({ quantity }) => grids[quantity.grid].width > 1) ? noteThin(moving[0].quantity) : '', told];
   return chartFigure({ title: t(`panel.${key}`), note: notes.filter(Boolean).join(' ') },
-    (holder) => lineChart(holder, moving, { title: t(`panel.${key}`), height: key === 'loss' ? 230 : 180 }));
+    (holder) => lineChart(holder, moving, { title: t(`panel.${key}`), height: 190 }));
 }
 
 /** Without lines that run along an earlier one all the way, such as the loss without regularisation. */
@@ -121,7 +124,7 @@ function about() {
 
 // Along the depth: one heat map of any quantity, and small multiples.
 
-const ASKED = [['output_grad.rms', 'output_grad.norm'], ['weight.grad_norm'], ['weight.update_ratio'], ['output.zero_fraction'], ['output.rms', 'output.norm'], ['bn.batch_variance']];
+const ASKED = [['output_grad.rms', 'output_grad.norm'], ['weight.grad_norm'], ['weight.update_ratio'], ['output.zero_fraction'], ['output.dead_channels'], ['output.rms', 'output.norm'], ['bn.batch_variance']];
 
 function layers() {
   const quantity = byName.get(state.heat) ?? firstOf(...ASKED.flat()) ?? nodeQuantities()[0];
