@@ -29,22 +29,23 @@ def page_content(record: Record, analysis: Analysis, pictures: Pictures) -> dict
         RunError: a part of the run is damaged.
     """
     nodes = {name: number for number, name in enumerate(analysis.facts)}
-    measured, grids = read_numbers(record), Grids()
-    silent = silent_channels(record, _activations(analysis))
+    # A training may be under way: all of the page is about the same steps.
+    steps = range(record.info.first_step + 1, record.last_step + 1)
+    measured, grids = read_numbers(record, steps), Grids()
+    silent = silent_channels(record, steps, _activations(analysis))
     measured += [silent] if silent is not None else []
     panels = choose_panels(record.survey, [one.quantity.full_name for one in measured])
     boxes = {
         which: [[nodes[name] for name in inside] for inside in found]
         for which, found in pictures.boxes.items()
     }
-    first, last = record.info.first_step + 1, record.last_step
     return {
-        "run": run_data(record.info, record.path, first, last),
+        "run": run_data(record.info, record.path, steps),
         "nodes": nodes_data(analysis),
         "totals": totals_data(analysis),
         "quantities": numbers_data(measured, grids, nodes, _sizes(record)),
         "grids": grids.rows,
-        "histograms": histogram_data(record, nodes) if last else {"labels": [], "all": []},
+        "histograms": histogram_data(record, steps, nodes),
         "panels": [[panel.key, list(panel.names)] for panel in panels],
         "boxes": boxes,
         "colours": {name: _colours(name) for name in ("light", "dark")},

@@ -76,7 +76,7 @@ def totals_data(analysis: Analysis) -> dict[str, Any]:
     return {name: [total.value, total.unknown] for name, total in named.items()}
 
 
-def run_data(info: RunInfo, path: Path, first: int, last: int) -> dict[str, Any]:
+def run_data(info: RunInfo, path: Path, steps: range) -> dict[str, Any]:
     """What the run was: how it ended, on what it was trained, and how.
 
     A path from the root tells of the machine, so that only its last part is kept.
@@ -92,8 +92,8 @@ def run_data(info: RunInfo, path: Path, first: int, last: int) -> dict[str, Any]
         "path": shown_name(name if path.is_absolute() else path.as_posix()),
         "status": info.status,
         "error": shown_name(str(outcome.get("error") or "")),
-        "first": first,
-        "last": last,
+        "first": steps.start,
+        "last": steps[-1],
         "planned": config.get("total_steps"),
         "seconds": _figure(outcome.get("seconds")),
         "test": {k: _figure(test.get(k)) for k in ("accuracy", "loss", "size")} if test else None,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from opgraph.record import BINS, KINDS, Array, Quantity, Record, bin_label
+from opgraph.render.report.numbers import due_steps
 from opgraph.render.report.packing import pack_shares
 
 MOST_SHARES = 1_500_000
@@ -18,7 +19,7 @@ MOST_STEPS = 60
 USUAL_BINS = 40
 
 
-def histogram_data(record: Record, nodes: Mapping[str, int]) -> dict[str, Any]:
+def histogram_data(record: Record, steps: range, nodes: Mapping[str, int]) -> dict[str, Any]:
     """All histograms as plain data: labels of the bins, and one entry a quantity and site."""
     wanted = [
         quantity
@@ -28,14 +29,17 @@ def histogram_data(record: Record, nodes: Mapping[str, int]) -> dict[str, Any]:
     ]
     sites = sum(len(record.survey.of(quantity.kind)) for quantity in wanted)
     most = min(MOST_STEPS, max(4, MOST_SHARES // max(1, sites * USUAL_BINS)))
-    found = [entry for q in wanted for entry in _entries(record, q, nodes, most)]
+    found = [
+        entry
+        for q in wanted
+        for entry in _entries(record, q, nodes, _some(due_steps(record, q, steps), most))
+    ]
     return {"labels": [bin_label(number) for number in range(BINS)], "all": found}
 
 
 def _entries(
-    record: Record, quantity: Quantity, nodes: Mapping[str, int], most: int
+    record: Record, quantity: Quantity, nodes: Mapping[str, int], steps: list[int]
 ) -> list[dict[str, Any]]:
-    steps = _steps(record, quantity, most)
     if not steps:
         return []
     table = record.table(quantity.kind, steps=steps)
@@ -60,11 +64,8 @@ def _column(table: Any, name: str) -> Sequence[Any]:
     return table[name].to_pylist() if name in table.column_names else [None] * len(table)
 
 
-def _steps(record: Record, quantity: Quantity, most: int) -> list[int]:
-    """The first and last steps with a histogram, and some between them, evenly."""
-    measure, last = record.survey.measure, record.last_step
-    every = range(record.info.first_step + 1, last + 1)
-    due = [step for step in every if measure.is_due(quantity, step)]
+def _some(due: list[int], most: int) -> list[int]:
+    """The first and last of some steps, and others between them, evenly."""
     places = np.unique(np.linspace(0, len(due) - 1, min(most, len(due))).round().astype(int))
     return [due[place] for place in places] if due else []
 

@@ -50,19 +50,17 @@ class Measured:
         thinned.add(found.steps, found.values, found.absent)
 
 
-def read_numbers(record: Record) -> list[Measured]:
+def read_numbers(record: Record, steps: range) -> list[Measured]:
     """All quantities that are one number a step and site, in the order of the record's table."""
     found: dict[str, Measured] = {}
-    last = record.last_step
-    if not last:
-        return []
-    points = _points(record)
+    points = _points(record, len(steps))
     for kind, wanted in _by_kind(record).items():
-        for steps in _stretches(record, kind):
-            for series in read_kind(record, wanted, nodes=None, steps=steps):
-                name = series.quantity.full_name
+        for stretch in _stretches(record, kind, steps):
+            for series in read_kind(record, wanted, nodes=None, steps=stretch):
+                name, quantity = series.quantity.full_name, series.quantity
                 if name not in found:
-                    found[name] = Measured(series.quantity, _grid(record, series.quantity, points))
+                    due = due_steps(record, quantity, steps)
+                    found[name] = Measured(quantity, make_grid(due, points))
                 found[name].add(series)
     return [found[name] for name in catalogue(record) if name in found]
 
@@ -75,31 +73,29 @@ def _by_kind(record: Record) -> dict[SiteKind, list[Quantity]]:
     return found
 
 
-def _stretches(record: Record, kind: SiteKind) -> Iterator[range]:
+def _stretches(record: Record, kind: SiteKind, steps: range) -> Iterator[range]:
     """Steps in stretches whose rows fit into memory."""
-    first, last = record.info.first_step + 1, record.last_step
     length = max(1, STRETCH_ROWS // max(1, len(record.survey.of(kind))))
-    for start in range(first, last + 1, length):
-        yield range(start, min(start + length, last + 1))
+    for start in range(0, len(steps), length):
+        yield steps[start : start + length]
 
 
-def _points(record: Record) -> int:
+def _points(record: Record, steps: int) -> int:
     """How many buckets there may be, so that all numbers together fit into a page."""
     kinds = _by_kind(record)
     series = sum(len(wanted) * len(record.survey.of(kind)) for kind, wanted in kinds.items())
     most = min(MOST_POINTS, MOST_NUMBERS // max(1, series))
-    steps = record.last_step - record.info.first_step
     if steps <= max(most, LEAST_POINTS):
         return max(1, steps)
     return max(LEAST_POINTS, min(MOST_POINTS, MOST_NUMBERS // (3 * max(1, series))))
 
 
-def _grid(record: Record, quantity: Quantity, points: int) -> Grid:
+def due_steps(record: Record, quantity: Quantity, steps: range) -> list[int]:
+    """The steps at which a quantity was due; runs of schema 1 measured everything at each."""
     measure = record.survey.measure
-    steps = range(record.info.first_step + 1, record.last_step + 1)
-    scheduled = quantity.kind == "steps" or quantity.full_name in measure.schedules
-    due = [s for s in steps if measure.is_due(quantity, s)] if scheduled else steps
-    return make_grid(due, points)
+    if record.info.schema < 2 or quantity.full_name not in measure.schedules:
+        return list(steps)
+    return [step for step in steps if measure.is_due(quantity, step)]
 
 
 class Grids:

@@ -13,7 +13,7 @@ import pyarrow.compute
 
 from opgraph.record import Array, Quantity, Record
 from opgraph.render.curves import Series
-from opgraph.render.report.numbers import Measured
+from opgraph.render.report.numbers import Measured, due_steps
 from opgraph.render.report.thinning import make_grid
 
 compute: Any = pyarrow.compute  # its functions are made at import, no checker sees them
@@ -25,17 +25,17 @@ SILENT = Quantity(
 )
 
 
-def silent_channels(record: Record, nodes: Iterable[str]) -> Measured | None:
+def silent_channels(record: Record, steps: range, nodes: Iterable[str]) -> Measured | None:
     """How many of the channels of some nodes are silent, at the steps that say so.
 
     Args:
         record: the run.
+        steps: of which steps.
         nodes: activations; the outputs of others may well be below zero.
     """
     quantity = next((q for q in record.survey.quantities("output") if q.name == LIST), None)
-    steps = range(record.info.first_step + 1, record.last_step + 1)
-    due = [s for s in steps if quantity and record.survey.measure.is_due(quantity, s)]
-    if quantity is None or not due:
+    due = due_steps(record, quantity, steps) if quantity else []
+    if not due:
         return None
     due = due[:: -(-len(due) // MOST_STEPS)]
     table = record.table("output", steps=due)

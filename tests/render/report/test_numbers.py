@@ -171,7 +171,7 @@ def test_silent_channels_are_those_that_the_record_calls_inactive(made, tmp_path
     made.write_run(path, parse(text), 12, measure=["default", "*.channel_*:every=4"])
     table = pd.read_parquet(path / "output")
     lists = table[table.node.eq("relu") & table.channel_active.notna()].sort_values("step")
-    found = silent_channels(open_run(path), ["relu"])
+    found = silent_channels(open_run(path), range(1, 13), ["relu"])
     assert found.grid.ends.tolist() == lists.step.tolist() == [1, 4, 8, 12]
     wanted = [np.mean(np.asarray(one) == 0) for one in lists.channel_active]
     assert found.series["relu"].at.tolist() == wanted

@@ -29,6 +29,20 @@ function choose(inside) {
 
 function showPicture() {
   for (const [which, { picture }] of pictures) picture.hidden = which !== state.picture;
+  zoom(1);
+}
+
+/** Make the picture larger or smaller; as wide as its place, or as it was drawn if that is less, at first. */
+function zoom(factor) {
+  const svg = pictures.get(state.picture).picture.querySelector('svg');
+  if (factor === 1) {
+    svg.style.removeProperty('width');
+    svg.style.removeProperty('max-width');
+    return;
+  }
+  const width = svg.getBoundingClientRect().width * factor;
+  svg.style.maxWidth = 'none';
+  svg.style.width = `${Math.min(20000, Math.max(80, width))}px`;
 }
 
 /** Colour all boxes of the shown picture by the chosen quantity. */

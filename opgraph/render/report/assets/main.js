@@ -145,7 +145,9 @@ function left() {
     h('option', { value: '', text: t('graph.by_op') }), options(state.colour));
   const open = content.boxes.folded && content.boxes.whole ? h('button', { id: 'fold', text: t(state.picture === 'folded' ? 'graph.unfold' : 'graph.fold'),
     onclick: (event) => { setState({ picture: state.picture === 'folded' ? 'whole' : 'folded' }); event.target.textContent = t(state.picture === 'folded' ? 'graph.unfold' : 'graph.fold'); } }) : null;
-  return h('aside', { 'aria-label': t('graph.title') }, h('p', { class: 'controls' }, h('label', {}, t('graph.colour'), ' ', colour), ' ', open), legendPlace, stage);
+  const zooms = h('span', { class: 'zooms' }, [['−', 0.8, 'graph.smaller'], ['+', 1.25, 'graph.larger'], ['↔', 1, 'graph.fit']].map(([sign, factor, key]) => h('button', {
+    text: sign, title: t(key), 'aria-label': t(key), onclick: () => zoom(factor) })));
+  return h('aside', { 'aria-label': t('graph.title') }, h('p', { class: 'controls' }, h('label', {}, t('graph.colour'), ' ', colour), open, zooms), legendPlace, stage);
 }
 
 function fillLegend() {
