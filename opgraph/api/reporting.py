@@ -74,6 +74,20 @@ def check_target(path: str | Path) -> None:
         )
 
 
+def check_language(lang: str) -> None:
+    """Refuse a language that the page does not speak.
+
+    Raises:
+        RunError: there is no such language.
+    """
+    from opgraph.errors import RunError, suggest
+    from opgraph.render.report import LANGUAGES
+
+    if lang not in LANGUAGES:
+        problem = f"expected one of {', '.join(LANGUAGES)}, received {lang!r}"
+        raise RunError(problem, where="lang", hint=suggest(lang, LANGUAGES))
+
+
 def make_report(run: Run, output: str | Path | None = None, *, lang: str = "en") -> RunReport:
     """The whole training as one HTML page that loads nothing and works offline.
 
@@ -87,14 +101,12 @@ def make_report(run: Run, output: str | Path | None = None, *, lang: str = "en")
             the file cannot be written.
         MissingDependencyError: bokeh, whose charts it has, is not installed.
     """
-    from opgraph.errors import RunError, suggest
-    from opgraph.render.report import LANGUAGES, report_page
+    from opgraph.errors import RunError
+    from opgraph.render.report import report_page
 
     if output is not None:
         check_target(output)
-    if lang not in LANGUAGES:
-        problem = f"expected one of {', '.join(LANGUAGES)}, received {lang!r}"
-        raise RunError(problem, where="lang", hint=suggest(lang, LANGUAGES))
+    check_language(lang)
     if not run.record.last_step:
         hint = "is the training under way?"
         raise RunError("no step is recorded yet", where=str(run.path), hint=hint)

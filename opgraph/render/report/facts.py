@@ -93,7 +93,7 @@ def run_data(info: RunInfo, path: Path, steps: range) -> dict[str, Any]:
         "status": info.status,
         "error": shown_name(str(outcome.get("error") or "")),
         "first": steps.start,
-        "last": steps[-1],
+        "last": steps.stop - 1,
         "planned": config.get("total_steps"),
         "seconds": _figure(outcome.get("seconds")),
         "test": {k: _figure(test.get(k)) for k in ("accuracy", "loss", "size")} if test else None,

@@ -24,7 +24,12 @@ ENDINGS = re.compile(r"<(?=/script|/style|!--)", re.IGNORECASE)
 
 
 def report_page(
-    record: Record, analysis: Analysis, *, lang: str = "en", story: str | None = None
+    record: Record,
+    analysis: Analysis,
+    *,
+    lang: str = "en",
+    story: str | None = None,
+    served: bool = False,
 ) -> str:
     """The whole training as one self-contained HTML file.
 
@@ -33,6 +38,7 @@ def report_page(
         analysis: the graph that was trained, and its facts.
         lang: the language that it opens in: `en` or `zh`.
         story: name of a page beside it in which a step is explained, if there is one.
+        served: the page comes from `opgraph serve`, and asks there for what has been added.
 
     Raises:
         MissingDependencyError: the chart library is not installed.
@@ -40,7 +46,7 @@ def report_page(
     """
     library = chart_library()
     pictures = Pictures(analysis)
-    content = {**page_content(record, analysis, pictures), "story": story}
+    content = page_content(record, analysis, pictures) | {"story": story, "served": served}
     name = shown_name(record.path.resolve().name)
     drawn = "".join(
         f'<div class="picture" data-picture="{which}" hidden>{pictures.svg(which)}</div>\n'
@@ -53,9 +59,18 @@ def report_page(
         f'<script type="application/json" id="content">{script_json(content)}</script>'
     )
     script = f"{library}\n;(() => {{\n'use strict';\n{''.join(map(_asset, SCRIPTS))}}})();\n"
-    return document(
-        name, body, lang=lang, style=_read("report.css"), script=ENDINGS.sub(r"<\\", script)
-    )
+    script = ENDINGS.sub(r"<\\", script)
+    return document(name, body, lang=lang, style=_read("report.css"), script=script, served=served)
+
+
+def report_json(record: Record, analysis: Analysis) -> str:
+    """What the page of a run holds, as JSON: a served page takes it in place of what it had.
+
+    Raises:
+        RunError: a part of the run is damaged.
+    """
+    content = page_content(record, analysis, Pictures(analysis))
+    return script_json(content | {"story": None, "served": True})
 
 
 def _asset(name: str) -> str:

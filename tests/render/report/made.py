@@ -110,49 +110,60 @@ class Numbers:
         return packed
 
 
-def write_run(
-    path: Path,
-    graph: OpGraph,
-    steps: int = 60,
-    *,
-    measure: Any = "default",
-    planted: dict[tuple[str, str], int] | None = None,
-    **info: Any,
-) -> Analysis:
-    """A finished run of a graph; its analysis."""
-    analysis = analyze(graph)
-    chosen = parse_measure(measure)
-    survey = Survey(sites_of(analysis), chosen, ("accuracy",))
-    layout = make_layout(survey)
-    numbers = Numbers(layout, planted or {})
-    values: dict[str, Any] = {
-        "config": {"total_steps": steps, "batch_size": 32, "optimizer": "sgd"},
-        "command": "opgraph trace x.txt",
-        "graph_fingerprint": "sha256:0",
-        "data": {"title": "made of arrays"},
-        "seed": 0,
-        "batch_signature": (),
-        "dtype_policy": "float32",
-        "versions": {},
-        "machine": {},
-        "threads": {},
-        "flags": {},
-        "created": "2026-11-22T00:00:00+00:00",
-        "measure": chosen.as_dict(),
-    }
-    data = to_json(analysis.graph)
-    writer = RunWriter(path, RunInfo(**values | info), data, survey, part_steps=100)
-    for step in range(1, steps + 1):
-        host = {
-            "step": step, "epoch": (step - 1) // 7, "index": (step - 1) % 7, "batch_size": 32,
-            "micro_batches": 1, "calls": step, "step_time": 0.01, "input_time": 0.001 * (step % 5),
-            "fingerprint": f"{step:016x}",
-            "time": datetime.fromtimestamp(1_700_000_000 + step, UTC),
-        }  # fmt: skip
-        writer.add(StepRow(numbers.at(step, steps), layout, host))
-    writer.end(
-        writer.info.ended(
-            "finished", steps=steps, test={"loss": 0.21, "accuracy": 0.94, "size": 450}
+class Making:
+    """A run in the making."""
+
+    def __init__(
+        self,
+        path: Path,
+        graph: OpGraph,
+        total: int,
+        *,
+        measure: Any = "default",
+        planted: dict[tuple[str, str], int] | None = None,
+        part_steps: int = 100,
+    ) -> None:
+        self.analysis, self.total = analyze(graph), total
+        chosen = parse_measure(measure)
+        survey = Survey(sites_of(self.analysis), chosen, ("accuracy",))
+        self.layout = make_layout(survey)
+        self.numbers = Numbers(self.layout, planted or {})
+        info = RunInfo(
+            config={"total_steps": total, "batch_size": 32, "optimizer": "sgd"},
+            command="opgraph trace x.txt",
+            graph_fingerprint="sha256:0",
+            data={"title": "made of arrays"},
+            seed=0,
+            batch_signature=(),
+            dtype_policy="float32",
+            versions={},
+            machine={},
+            threads={},
+            flags={},
+            created="2026-11-22T00:00:00+00:00",
+            measure=chosen.as_dict(),
         )
-    )
-    return analysis
+        data = to_json(self.analysis.graph)
+        self.writer = RunWriter(path, info, data, survey, part_steps=part_steps)
+
+    def add(self, steps: range) -> None:
+        for step in steps:
+            host = {
+                "step": step, "epoch": (step - 1) // 7, "index": (step - 1) % 7, "batch_size": 32,
+                "micro_batches": 1, "calls": step, "step_time": 0.01,
+                "input_time": 0.001 * (step % 5), "fingerprint": f"{step:016x}",
+                "time": datetime.fromtimestamp(1_700_000_000 + step, UTC),
+            }  # fmt: skip
+            self.writer.add(StepRow(self.numbers.at(step, self.total), self.layout, host))
+
+    def end(self) -> None:
+        test = {"loss": 0.21, "accuracy": 0.94, "size": 450}
+        self.writer.end(self.writer.info.ended("finished", steps=self.total, test=test))
+
+
+def write_run(path: Path, graph: OpGraph, steps: int = 60, **options: Any) -> Analysis:
+    """A finished run of a graph; its analysis."""
+    making = Making(path, graph, steps, **options)
+    making.add(range(1, steps + 1))
+    making.end()
+    return making.analysis

@@ -16,6 +16,16 @@ function allSteps() {
   return { start: first, end: Math.max(run.last, first + 1) };
 }
 
+/** Whether nothing is zoomed. */
+function spansAll() {
+  const { start, end } = allSteps();
+  return span === null || (span.start === start && span.end === end);
+}
+
+function showAll() {
+  span = allSteps();
+}
+
 /** The range of a chart. Bokeh lets no two charts share one, so each tells the others. */
 function stepsRange() {
   span ??= allSteps();

@@ -7,7 +7,7 @@ const state = {
   node: null,
   other: null,
   view: 'overview',
-  colour: (firstOf('output_grad.rms', 'output_grad.norm', 'weight.grad_norm', 'output.rms') ?? nodeQuantities()[0])?.name ?? '',
+  colour: usualColour(),
   quantity: '',
   heat: '',
   histogram: '',
@@ -16,6 +16,10 @@ const state = {
   picture: content.boxes.folded ? 'folded' : 'whole',
 };
 const usual = { ...state };
+
+function usualColour() {
+  return (firstOf('output_grad.rms', 'output_grad.norm', 'weight.grad_norm', 'output.rms') ?? nodeQuantities()[0])?.name ?? '';
+}
 
 // What changes with the step alone: told at each, forgotten with the view that it stands in.
 let live = [];
@@ -88,7 +92,7 @@ function recall() {
 const stage = h('div', { class: 'stage' });
 const right = h('main', { id: 'right', tabindex: '-1' });
 const legendPlace = h('div', { id: 'legend' });
-const slider = h('input', { type: 'range', id: 'step', min: 0, max: Math.max(0, ticks.length - 1), oninput: () => { stop(); setState({ step: ticks[Number(slider.value)] }); } });
+const slider = h('input', { type: 'range', id: 'step', min: 0, oninput: () => { stop(); setState({ step: ticks[Number(slider.value)] }); } });
 const told = h('div', { class: 'hidden', role: 'status', 'aria-live': 'polite' });
 let playing = null;
 let shownView = null;
@@ -175,6 +179,7 @@ function showView(fresh) {
 
 /** Everything that the marked step decides. */
 function showStep() {
+  slider.max = Math.max(0, ticks.length - 1);
   slider.value = String(Math.max(0, place(ticks, state.step)));
   slider.setAttribute('aria-valuetext', `${t('page.step')} ${whole(state.step)}`);
   document.getElementById('where').textContent = t('page.of_steps', { step: whole(state.step), last: whole(run.last) });
@@ -254,7 +259,34 @@ document.addEventListener('keydown', (event) => {
 
 addEventListener('hashchange', () => { if (location.hash !== address) setState(recall()); });
 
+/** A served page asks for what has been added, until the training has ended. */
+async function follow() {
+  const answer = await fetch(`content?after=${run.last}`, { cache: 'no-store' }).catch(() => null);
+  if (answer && answer.status === 200) takeMore(await answer.json());
+  if (!answer || answer.status === 204 || (answer.ok && run.status === 'running')) setTimeout(follow, 2000);
+}
+
+/** Show what has been added; who stood at the last step goes along. */
+function takeMore(data) {
+  const last = state.step === (ticks[ticks.length - 1] ?? 0);
+  const { scrollTop } = right;
+  const all = spansAll();
+  const isNew = data.quantities.length !== quantities.length;
+  takeContent(data);
+  if (all) showAll();
+  state.step = last ? ticks[ticks.length - 1] ?? 0 : nearestTick(state.step);
+  if (!byName.has(state.colour)) state.colour = usualColour();
+  usual.step = ticks[ticks.length - 1] ?? 0;
+  if (isNew) { frame(); return; }
+  if (!right.contains(document.activeElement) || !document.activeElement.matches('input, select')) showView(false);
+  right.scrollTop = scrollTop;
+  fill(app.querySelector('footer'), [...player().childNodes]);
+  fillLegend();
+  showStep();
+}
+
 takePictures(stage);
 Object.assign(state, recall());
 frame();
 document.documentElement.dataset.ready = 'yes';
+if (content.served && run.status === 'running') setTimeout(follow, 1000);

@@ -83,7 +83,7 @@ function bigChart(chosen) {
   const lines = chosen.flatMap((node) => sitesAt(quantity, node).map((site) => ({ quantity, site, name: siteName(site) })));
   const select = h('select', { id: 'quantity', onchange: (event) => setState({ quantity: event.target.value }) },
     options(quantity.name, (one) => chosen.some((node) => sitesAt(one, node).length)));
-  return chartFigure({ title: label(quantity), heading: h('label', {}, h('span', { class: 'hidden', text: t('node.quantity') }), select), note: noteOf(quantity) },
+  return chartFigure({ title: label(quantity), heading: h('label', {}, h('span', { class: 'hidden', text: t('node.quantity') }), select), note: noteOf(quantity), height: 230 },
     (holder) => lineChart(holder, lines, { height: 230, title: label(quantity), guide: quantity.wanted }));
 }
 
@@ -117,8 +117,8 @@ function sentence(text) {
 }
 
 /** A figure whose chart is made when it comes into view. */
-function chartFigure({ title, heading = null, note = '', below = null }, make) {
-  const holder = h('div', { class: 'chart' });
+function chartFigure({ title, heading = null, note = '', below = null, height = 190 }, make) {
+  const holder = h('div', { class: 'chart', style: { minHeight: `${height + 6}px` } });
   const figure_ = h('figure', {}, h('div', { class: 'charthead' }, heading ?? h('h3', { text: title })), holder,
     note ? h('figcaption', { text: note }) : null, below);
   whenSeen(holder, () => {

@@ -1,12 +1,23 @@
 // What the page holds: nodes, quantities, histograms, words. Finds numbers; shows nothing.
 
-const content = JSON.parse(document.getElementById('content').textContent);
-const { nodes, quantities, run } = content;
-const byName = new Map(quantities.map((quantity) => [quantity.name, quantity]));
-const grids = content.grids;
-// The steps that the slider stands at: those of the table of steps.
-const loss = byName.get('steps.loss') ?? quantities[0];
-const ticks = loss ? grids[loss.grid].ends : [0];
+let content;
+let nodes;
+let quantities;
+let grids;
+let run;
+let byName;
+let ticks; // the steps that the slider stands at: those of the table of steps
+
+/** Take in what the page holds; a served page does so again when steps have been added. */
+function takeContent(data) {
+  content = data;
+  ({ nodes, quantities, grids, run } = data);
+  byName = new Map(quantities.map((quantity) => [quantity.name, quantity]));
+  const loss = byName.get('steps.loss') ?? quantities[0];
+  ticks = loss ? grids[loss.grid].ends : [0];
+}
+
+takeContent(JSON.parse(document.getElementById('content').textContent));
 
 function bytesOf(text) {
   const raw = atob(text);
