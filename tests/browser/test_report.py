@@ -249,6 +249,21 @@ def hostile(made, tmp_path_factory):
     return target
 
 
+# Text of the page, that of the charts' shadow trees included.
+ALL_TEXT = """(() => {
+  const texts = [];
+  const walk = (root) => {
+    for (const element of root.querySelectorAll('*')) {
+      if (!element.shadowRoot) continue;
+      texts.push(element.shadowRoot.textContent);
+      walk(element.shadowRoot);
+    }
+  };
+  walk(document);
+  return texts.join(' ');
+})()"""
+
+
 def test_the_text_of_a_hostile_graph_stays_text(look, hostile):
     seen = look(hostile)
     dialogs = []
@@ -266,6 +281,16 @@ def test_the_text_of_a_hostile_graph_stays_text(look, hostile):
     for _ in HOSTILE:
         seen.page.keyboard.press("ArrowDown")
         assert heading(seen)
+    seen.page.keyboard.press("ArrowUp")
+    while not heading(seen).startswith("<img"):
+        seen.page.keyboard.press("ArrowUp")
+    seen.drawn()
+    box = seen.page.locator("[data-drawn=yes]").first.bounding_box()
+    for share in (0.3, 0.5, 0.7):  # what hovers beside the line is text, too
+        seen.page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+        seen.page.wait_for_timeout(60)
+    assert "<img src=x onerror=alert(1)>" in seen.page.evaluate(ALL_TEXT)
+    seen.shot("hostile-hover")
     for view in "1234":
         seen.page.keyboard.press(view)
         seen.page.wait_for_timeout(100)

@@ -86,6 +86,13 @@ def test_in_a_notebook_the_page_stands_in_a_frame(run):
     assert repr(page).startswith("<opgraph.RunReport: ")
 
 
+def test_a_run_shows_itself_in_a_notebook(run):
+    shown = open_run(run)._repr_html_()
+    assert shown.startswith(
+        "<p><b>run</b>: finished, 5 steps, test accuracy 0.94, test loss 0.21</p><svg "
+    )
+
+
 def test_the_report_links_to_the_story_beside_it(run, tmp_path):
     opened = open_run(run)
     (tmp_path / "story.html").write_text("<p>", encoding="utf-8")

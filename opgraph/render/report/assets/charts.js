@@ -138,6 +138,7 @@ function addLine(chart, { line, colour, name, quantity }, isLog) {
   const source = new Bokeh.ColumnDataSource({ data: {
     x: line.x, y: line.y.map(fit), ...(line.low.length ? { low: line.low.map(fit), high: line.high.map(fit) } : {}),
     exact: line.y.map((number) => exact(number, quantity.unit)), name: line.x.map(() => name),
+    where: line.x.map((step) => t('page.of_steps', { step: whole(step), last: whole(run.last) })),
   } });
   if (line.low.length) {
     chart.figure.varea({ x: { field: 'x' }, y1: { field: 'low' }, y2: { field: 'high' }, source,
@@ -148,7 +149,7 @@ function addLine(chart, { line, colour, name, quantity }, isLog) {
   if (line.bad.length) addBad(chart, line.bad);
   chart.figure.add_tools(new Bokeh.HoverTool({
     renderers: [glyph], mode: 'vline', line_policy: 'nearest', attachment: 'horizontal',
-    tooltips: [['', '@name'], [t('page.step'), '@x{0}'], ['', '@exact']],
+    tooltips: [['', '@name'], ['', '@where'], ['', '@exact']],
   }));
 }
 
