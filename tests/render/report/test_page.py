@@ -16,6 +16,7 @@ CODE = "".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in S
 MADE = (
     "health.silent",
     "health.zeros",
+    "page.wanted",
     "base.dead",
     "kind",
     "part",

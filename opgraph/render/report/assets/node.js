@@ -102,18 +102,19 @@ function options(chosen, wanted = () => true) {
 }
 
 /** What has to be known to read a quantity: which steps have it, and what was left out. */
-function noteOf(quantity) {
+function noteOf(quantity, wanted = 'page.wanted') {
   const { ends, width } = grids[quantity.grid];
   const notes = [];
   if (state.lang === 'en') notes.push(sentence(quantity.doc));
   if (width > 1) notes.push(t('page.thinned', { points: whole(ends.length), width: whole(width) }));
   else if (ends.length < run.last - run.first + 1) notes.push(t('page.scheduled', { count: whole(ends.length) }));
-  if (quantity.wanted) notes.push(t('page.wanted', { value: figure(quantity.wanted) }));
+  if (quantity.wanted) notes.push(t(wanted, { value: figure(quantity.wanted) }));
   return notes.join(state.lang === 'en' ? ' ' : '');
 }
 
 function sentence(text) {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  const name = /^\w*_/.test(text); // of a column, as it is written
+  return `${name ? text.charAt(0) : text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 /** A figure whose chart is made when it comes into view. */

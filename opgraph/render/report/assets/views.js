@@ -140,7 +140,7 @@ function layers() {
   return [
     h('h2', { text: t('view.layers') }), h('p', { text: t('layers.intro') }),
     h('p', { class: 'controls' }, buttons, h('label', {}, t('layers.other'), ' ', select)),
-    chartFigure({ title: label(quantity), note: noteOf(quantity), below: [scaleLegend(quantity), say] }, (holder) => heatMap(holder, rows, {
+    chartFigure({ title: label(quantity), note: noteOf(quantity, 'page.wanted_colour'), below: [scaleLegend(quantity), say] }, (holder) => heatMap(holder, rows, {
       height: Math.min(620, 60 + Math.max(15, 20 - rows.length / 8) * rows.length), title: label(quantity),
       pick: (row) => setState({ node: row.site.node }),
       say: (row, step) => { say.textContent = t('layers.says', { node: row.name, step: whole(step), value: figure(valueAt(quantity, row.site, step), quantity.unit) }); },
