@@ -88,6 +88,15 @@ def test_an_unverified_step_is_not_called_right():
     assert "".join(first.itertext()).startswith("✗ 0 of 0 numbers agree. NOT VERIFIED")
 
 
+def test_names_and_exponents_in_sentences():
+    words = (say("update.adam_bias", step=2, first=0.9, second=0.999),
+             say("forward.winner", winner=(1, 2)), say("backward.moved", source="a^2"))  # fmt: skip
+    page = to_html(story_of(*words), read_catalogue("en"))
+    assert "a share of 0.9<sup>t</sup>, the second a share of 0.999<sup>t</sup>." in page
+    assert "<p>The number at [1, 2] won.</p>" in page
+    assert "came from in <code>a^2</code>.</p>" in page
+
+
 # Maps -------------------------------------------------------------------------------------------
 
 SVG = ET.fromstring

@@ -69,6 +69,7 @@ BROKEN = [
     Sum((Num(1), Minus(LONG), Minus(Product((LONG, Num(2)))))),
     Minus(LONG),
     Fraction(Num(1), LONG),
+    Fraction(Num(1), Product((LONG, Num(2)))),
     Fraction(Fraction(LONG, Num(2)), Fraction(Num(3), LONG)),
 ]
 
@@ -110,6 +111,8 @@ def test_fractions_roots_sums_and_powers_are_drawn_as_such():
         ("Σ (x − mean)^2", "∑ ( x − mean )^(2)"),
         ("y × ln(p) + (1 − y) × ln(1 − p)", "y × ln ( p ) + ( 1 − y ) × ln ( 1 − p )"),
         ("kernel[2, j]", "kernel__2 , j"),
+        ("beta_1 × m", "beta__1 × m"),
+        ("grad(relu_1)", "grad ( relu_1 )"),
         ("‖w‖", "‖ w ‖"),
         ("β^2", "β^(2)"),
         ("^2", "^(2)"),

@@ -50,7 +50,7 @@ def test_everything_told_stands_on_the_page(pages, lang):
     found = pages[lang]
     page, catalogue = found.html(), read_catalogue(lang)
     main = main_of(page)
-    text = " ".join("".join(main.itertext()).split())
+    text = " ".join("".join(main.itertext()).split())  # exponents are raised, without ^
     assert f'<html lang="{lang}">' in page
     for name in ("initial", "forward", "loss", "backward", "update", "moving"):
         assert catalogue[f"phase.{name}"] in text
@@ -58,7 +58,7 @@ def test_everything_told_stands_on_the_page(pages, lang):
         for block in phase.blocks:
             for item in block.items:
                 if hasattr(item, "key"):
-                    assert " ".join(catalogue.text(item).split()) in text
+                    assert " ".join(catalogue.text(item).replace("^", "").split()) in text
                 if hasattr(item, "rows"):
                     assert catalogue.text(item.title) in text
     signs = [e.text for e in main.iter("span") if e.get("class") == "sign"]
@@ -97,6 +97,18 @@ def test_blocks_are_folded_but_the_first(pages):
         opened = [block.get("open") is not None for block in blocks]
         assert opened[0]
         assert sum(opened) == (len(opened) if len(opened) <= 3 else 1)
+
+
+def test_blocks_lead_to_the_same_node_in_other_phases(pages):
+    main = main_of(pages["en"].html())
+    block = main.find(".//div[@id='forward-2']")
+    assert main.find(".//section[@id='forward']/details[2]/summary/h3/b").text == "conv2d_1"
+    (links,) = (p for p in block.iter("p") if p.get("class") == "also")
+    told = "".join(links.itertext())
+    assert told == "This node in other phases: Initial values · Backward · Update"
+    for link in links.iter("a"):
+        target = main.find(f".//div[@id='{link.get('href')[1:]}']/../summary/h3/b")
+        assert target.text == "conv2d_1"
 
 
 def test_windows_are_drawn(pages):

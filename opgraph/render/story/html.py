@@ -7,7 +7,7 @@ drawn `window`'s, the document around it `page`'s. It is read without a script.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from opgraph.ops import find
 from opgraph.render.page import document, escape
@@ -35,6 +35,7 @@ from opgraph.story import (
 from opgraph.story.numerals import USUAL
 
 FEW = 3  # so many blocks of a phase are all open; of more, the first one
+EXPONENT = re.compile(r"(?<=\d)\^(−?\w+)")
 OPENED = ("", ' open=""')  # written so that the page is XML, too
 DIGITS = re.compile(r"[#−\d]|$")
 READING = ("opening.checks", "opening.rest")
@@ -55,7 +56,7 @@ def to_html(story: Story, catalogue: Catalogue, figures: Sequence[str] = ()) -> 
         *_opening(story, catalogue),
         *figures,
         *_contents(story, catalogue),
-        *(line for n, phase in enumerate(story.phases, 1) for line in _phase(n, phase, catalogue)),
+        *_phases(story, catalogue),
         "</main>",
     ]
     return document(title, "\n".join(parts), lang=catalogue.language, style=read_style("story"))
@@ -107,18 +108,42 @@ def _contents(story: Story, catalogue: Catalogue) -> Iterator[str]:
     yield "</ol>\n</nav>"
 
 
-def _phase(number: int, phase: Phase, catalogue: Catalogue) -> Iterator[str]:
+def _phases(story: Story, catalogue: Catalogue) -> Iterator[str]:
+    places: dict[str, dict[str, str]] = {}
+    for phase in story.phases:
+        for number, block in enumerate(phase.blocks, 1):
+            places.setdefault(block.name, {}).setdefault(phase.name, f"{phase.name}-{number}")
+    for number, phase in enumerate(story.phases, 1):
+        yield from _phase(number, phase, catalogue, places)
+
+
+def _phase(
+    number: int, phase: Phase, catalogue: Catalogue, places: Mapping[str, Mapping[str, str]]
+) -> Iterator[str]:
     yield f'<section id="{phase.name}">'
     yield f"<h2>{number}. {escape(catalogue[f'phase.{phase.name}'])}</h2>"
     if not phase.blocks:
         yield f'<p class="muted">{escape(catalogue["page.nothing"])}</p>'
     for place, block in enumerate(phase.blocks, 1):
         is_open = place == 1 or len(phase.blocks) <= FEW
-        yield from _block(f"{phase.name}-{place}", block, catalogue, is_open)
+        others = {name: ident for name, ident in places[block.name].items() if name != phase.name}
+        links = _elsewhere(others, catalogue) if others and len(phase.blocks) > 1 else ""
+        yield from _block(f"{phase.name}-{place}", block, catalogue, is_open, links)
     yield "</section>"
 
 
-def _block(ident: str, block: Block, catalogue: Catalogue, is_open: bool) -> Iterator[str]:
+def _elsewhere(places: Mapping[str, str], catalogue: Catalogue) -> str:
+    """Links to what other phases tell of a node."""
+    links = (
+        f'<a href="#{ident}">{escape(catalogue[f"phase.{name}"])}</a>'
+        for name, ident in places.items()
+    )
+    return f'<p class="also">{escape(catalogue["page.elsewhere"])} {" · ".join(links)}</p>'
+
+
+def _block(
+    ident: str, block: Block, catalogue: Catalogue, is_open: bool, links: str = ""
+) -> Iterator[str]:
     """A block; its anchor is inside, so that a browser that is sent there unfolds it."""
     kind = find(block.kind)
     category = "opaque" if kind is None else kind.category
@@ -130,7 +155,7 @@ def _block(ident: str, block: Block, catalogue: Catalogue, is_open: bool) -> Ite
     yield f'<div id="{ident}">'
     for item in block.items:
         yield from _item(item, catalogue)
-    yield "</div>\n</details>"
+    yield f"{links}</div>\n</details>"
 
 
 def _tally(block: Block, catalogue: Catalogue) -> str:
@@ -161,11 +186,12 @@ def _item(item: Item, catalogue: Catalogue) -> Iterator[str]:
 
 
 def _said(sentence: Sentence, catalogue: Catalogue) -> str:
-    """A sentence; the names in it can be told from its words."""
-    return "".join(
+    """A sentence; the names in it can be told from its words, and exponents are raised."""
+    told = "".join(
         f"<code>{escape(text)}</code>" if is_name else escape(text)
         for text, is_name in catalogue.pieces(sentence)
     )
+    return EXPONENT.sub(r"<sup>\1</sup>", told)
 
 
 def _worked(line: Worked, catalogue: Catalogue) -> Iterator[str]:

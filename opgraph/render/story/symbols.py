@@ -16,6 +16,7 @@ TOKEN = re.compile(
 )
 SIGNS = {"Σ": "∑"}
 BRACKETS = "()[]|‖"
+NUMBERED = re.compile(r"(beta)_(\d)")  # other names are the user's, and stay as they are
 COMMA = '<mo separator="true">,</mo>'
 
 
@@ -63,7 +64,8 @@ def _part(token: re.Match[str]) -> str:
 
 def _indexed(name: str, index: str | None) -> str:
     if not index:
-        return identifier(name)
+        numbered = NUMBERED.fullmatch(name)
+        return identifier(name) if numbered is None else _indexed(*numbered.groups())
     words = [word.strip() for word in index.split(",")]
     each = [f"<mn>{w}</mn>" if w.isdecimal() else f"<mi>{escape(w)}</mi>" for w in words]
     return f"<msub>{identifier(name)}<mrow>{COMMA.join(each)}</mrow></msub>"

@@ -42,8 +42,9 @@ class Catalogue:
         for words, blank, _, _ in Formatter().parse(self.sentences[sentence.key]):
             yield words, False
             if blank is not None:
-                text = _written(sentence.values[blank])
-                yield text, any(letter.isalpha() for letter in text)
+                value = sentence.values[blank]
+                is_name = isinstance(value, str) and any(letter.isalpha() for letter in value)
+                yield _written(value), is_name
 
     def __getitem__(self, key: str) -> str:
         return self.sentences[key]

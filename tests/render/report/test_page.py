@@ -12,11 +12,12 @@ from opgraph.render.report.page import SCRIPTS
 
 ASSETS = files("opgraph.render.report") / "assets"
 CODE = "".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
-# Keys that the script puts together, by what they begin with.
+# Keys that the script puts together, and those of the list of runs, by what they begin with.
 MADE = (
     "health.silent",
     "health.zeros",
     "page.wanted",
+    "runs.",
     "base.dead",
     "kind",
     "part",
