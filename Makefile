@@ -42,7 +42,7 @@ check: $(VENV)/dev
 	$(BIN)/ruff check --quiet .
 	$(BIN)/basedpyright --warnings
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not tf and not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not tf and not slow and not browser"
 
 ## format: put every file into the house style
 format: $(VENV)/dev

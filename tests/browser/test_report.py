@@ -16,6 +16,8 @@ from opgraph.render.scale import level_of, scale_for
 from opgraph.render.theme import THEMES
 from opgraph.text import parse
 
+pytestmark = pytest.mark.browser
+
 NETWORK = """
     x: Input(shape=(8, 8, 1)) -> conv: Conv2D(filters=4)
     conv -> norm: BatchNormalization()

@@ -9,6 +9,8 @@ import pytest
 
 from opgraph.text import parse
 
+pytestmark = pytest.mark.browser
+
 NETWORK = "a: Input(shape=(4,)) -> fc[units=3] -> relu: ReLU()"
 
 

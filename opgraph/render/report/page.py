@@ -19,7 +19,10 @@ from opgraph.render.report.picture import Pictures
 from opgraph.render.report.words import read_words
 
 # One after the other they are one script; each says at its head what it owns.
-SCRIPTS = ("dom", "store", "charts", "graph", "node", "views", "main")
+SCRIPTS = (
+    *("dom", "store", "charts", "graph", "figures", "measured", "node"),
+    *("overview", "layers", "table", "state", "frame", "main"),
+)
 ENDINGS = re.compile(r"<(?=/script|/style|!--)", re.IGNORECASE)
 
 

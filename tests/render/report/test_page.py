@@ -81,7 +81,9 @@ def test_chinese_text_has_its_own_punctuation():
 
 def test_every_word_that_the_script_asks_for_is_there_and_no_other():
     known = read_words("en")
-    asked = set(re.findall(r"\bt\('([\w.]+)'", CODE)) | set(re.findall(r"\bfact\('([\w.]+)'", CODE))
+    asked = set(re.findall(r"\bt\(\s*'([\w.]+)'", CODE)) | set(
+        re.findall(r"\bfact\(\s*'([\w.]+)'", CODE)
+    )
     asked |= set(re.findall(r"'((?:about|help|graph)\.\w+)'", CODE)) | {"page.noscript"}
     assert len(asked) > 80
     assert asked <= known.keys()

@@ -61,17 +61,26 @@ function stepChart(holder, { height, log = false, yRange = null, title }) {
   });
   for (const axis of [...figure_.xaxes, ...figure_.yaxes]) {
     axis.setv({
-      axis_line_color: look.border, major_tick_line_color: look.border, minor_tick_line_color: null,
-      major_label_text_color: look.muted, axis_label_text_color: look.muted,
-      major_label_text_font_size: '11px', axis_label_text_font_size: '11px',
+      axis_line_color: look.border,
+      major_tick_line_color: look.border,
+      minor_tick_line_color: null,
+      major_label_text_color: look.muted,
+      axis_label_text_color: look.muted,
+      major_label_text_font_size: '11px',
+      axis_label_text_font_size: '11px',
       axis_label_text_font_style: 'normal',
     });
   }
   figure_.xaxis.axis_label = t('page.step');
   for (const grid of figure_.xgrids) grid.grid_line_color = null;
-  for (const grid of figure_.ygrids) grid.setv({ grid_line_color: look.border, grid_line_alpha: 0.6 });
+  for (const grid of figure_.ygrids)
+    grid.setv({ grid_line_color: look.border, grid_line_alpha: 0.6 });
   const mark = new Bokeh.Span({
-    dimension: 'height', location: state.step, line_color: look.text, line_width: 1, line_alpha: 0.7,
+    dimension: 'height',
+    location: state.step,
+    line_color: look.text,
+    line_width: 1,
+    line_alpha: 0.7,
   });
   figure_.add_layout(mark);
   figure_.add_tools(new Bokeh.BoxZoomTool({ dimensions: 'width' }));
@@ -113,7 +122,8 @@ function markStep(step) {
 /** Whether lines call for a logarithmic axis: none of them below zero, and far apart. */
 function wantsLog(lines) {
   const some = lines.filter((line) => line.quantity.scale);
-  if (!some.length || !some.every((line) => line.quantity.scale.log && !line.quantity.scale.floor)) return false;
+  if (!some.length || !some.every((line) => line.quantity.scale.log && !line.quantity.scale.floor))
+    return false;
   const all = some.flatMap((line) => line.line.y).filter(Number.isFinite);
   return all.filter((number) => number <= 0).length <= 0.1 * all.length;
 }
@@ -121,44 +131,88 @@ function wantsLog(lines) {
 /** Lines over the steps: `{quantity, site, name}` each; `guide` is a value to compare with. */
 function lineChart(holder, lines, { height = 190, title, guide = null, log = null }) {
   const drawn = lines.map((line, number) => ({
-    ...line, line: lineOf(line.quantity, line.site), colour: colours().lines[number % colours().lines.length],
+    ...line,
+    line: lineOf(line.quantity, line.site),
+    colour: colours().lines[number % colours().lines.length],
   }));
   const isLog = log ?? wantsLog(drawn);
   const chart = stepChart(holder, { height, log: isLog, title });
-  if (guide !== null) chart.figure.add_layout(new Bokeh.Span({
-    dimension: 'width', location: guide, line_color: colours().muted, line_dash: [2, 4], line_width: 1.5,
-  }));
+  if (guide !== null)
+    chart.figure.add_layout(
+      new Bokeh.Span({
+        dimension: 'width',
+        location: guide,
+        line_color: colours().muted,
+        line_dash: [2, 4],
+        line_width: 1.5,
+      }),
+    );
   for (const one of drawn) addLine(chart, one, isLog);
   show(chart);
-  return legend(drawn.map((one) => [one.colour, one.name]), drawn.length > 1);
+  return legend(
+    drawn.map((one) => [one.colour, one.name]),
+    drawn.length > 1,
+  );
 }
 
 function addLine(chart, { line, colour, name, quantity }, isLog) {
   const fit = (number) => (isLog && !(number > 0) ? NaN : number);
-  const source = new Bokeh.ColumnDataSource({ data: {
-    x: line.x, y: line.y.map(fit), ...(line.low.length ? { low: line.low.map(fit), high: line.high.map(fit) } : {}),
-    exact: line.y.map((number) => exact(number, quantity.unit)), name: line.x.map(() => name),
-    where: line.x.map((step) => t('page.of_steps', { step: whole(step), last: whole(run.last) })),
-  } });
+  const source = new Bokeh.ColumnDataSource({
+    data: {
+      x: line.x,
+      y: line.y.map(fit),
+      ...(line.low.length ? { low: line.low.map(fit), high: line.high.map(fit) } : {}),
+      exact: line.y.map((number) => exact(number, quantity.unit)),
+      name: line.x.map(() => name),
+      where: line.x.map((step) => t('page.of_steps', { step: whole(step), last: whole(run.last) })),
+    },
+  });
   if (line.low.length) {
-    chart.figure.varea({ x: { field: 'x' }, y1: { field: 'low' }, y2: { field: 'high' }, source,
-      fill_color: colour, fill_alpha: 0.22 });
+    chart.figure.varea({
+      x: { field: 'x' },
+      y1: { field: 'low' },
+      y2: { field: 'high' },
+      source,
+      fill_color: colour,
+      fill_alpha: 0.22,
+    });
   }
-  const glyph = chart.figure.line({ x: { field: 'x' }, y: { field: 'y' }, source, line_color: colour, line_width: 1.6 });
-  if (line.x.length < 40) chart.figure.scatter({ x: { field: 'x' }, y: { field: 'y' }, source, size: 4, color: colour });
+  const glyph = chart.figure.line({
+    x: { field: 'x' },
+    y: { field: 'y' },
+    source,
+    line_color: colour,
+    line_width: 1.6,
+  });
+  if (line.x.length < 40)
+    chart.figure.scatter({ x: { field: 'x' }, y: { field: 'y' }, source, size: 4, color: colour });
   if (line.bad.length) addBad(chart, line.bad);
-  chart.figure.add_tools(new Bokeh.HoverTool({
-    renderers: [glyph], mode: 'vline', line_policy: 'nearest', attachment: 'horizontal',
-    tooltips: [['', '@name'], ['', '@where'], ['', '@exact']],
-  }));
+  chart.figure.add_tools(
+    new Bokeh.HoverTool({
+      renderers: [glyph],
+      mode: 'vline',
+      line_policy: 'nearest',
+      attachment: 'horizontal',
+      tooltips: [
+        ['', '@name'],
+        ['', '@where'],
+        ['', '@exact'],
+      ],
+    }),
+  );
 }
 
 /** Marks along the lower edge where there were NaN or infinite values. */
 function addBad(chart, steps) {
   for (const step of steps.slice(0, 200)) {
-    chart.figure.add_layout(new Bokeh.Span({
-      dimension: 'height', location: step, line_color: content.colours[state.theme].nan[0], line_alpha: 0.5,
-    }));
+    chart.figure.add_layout(
+      new Bokeh.Span({
+        dimension: 'height',
+        location: step,
+        line_color: content.colours[state.theme].nan[0],
+        line_alpha: 0.5,
+      }),
+    );
   }
 }
 
@@ -171,8 +225,18 @@ function exact(number, unit) {
 /** Names of lines beside their colours; nothing where there is but one. */
 function legend(entries, needed) {
   if (!needed) return null;
-  return h('ul', { class: 'legend' }, entries.map(([colour, name]) => h('li', {},
-    h('span', { class: 'swatch', style: { background: colour } }), h('bdi', { text: name }))));
+  return h(
+    'ul',
+    { class: 'legend' },
+    entries.map(([colour, name]) =>
+      h(
+        'li',
+        {},
+        h('span', { class: 'swatch', style: { background: colour } }),
+        h('bdi', { text: name }),
+      ),
+    ),
+  );
 }
 
 /**
@@ -192,11 +256,17 @@ function heatMap(holder, rows, { height, title, pick, say }) {
       pixels[offset + column] = packed(row.colour(step));
     }
   });
-  const image = Bokeh.require('core/util/ndarray').ndarray(pixels, { dtype: 'uint32', shape: [rows.length, columns] });
+  const image = Bokeh.require('core/util/ndarray').ndarray(pixels, {
+    dtype: 'uint32',
+    shape: [rows.length, columns],
+  });
   chart.figure.image_rgba({ image: [image], x: start, y: 0, dw: end - start, dh: rows.length });
   nameRows(chart.figure.yaxes[0], rows, height);
   const rowAt = (event) => rows[rows.length - 1 - Math.floor(event.y)];
-  if (pick) chart.figure.on_event('tap', (event) => { if (rowAt(event)) pick(rowAt(event)); });
+  if (pick)
+    chart.figure.on_event('tap', (event) => {
+      if (rowAt(event)) pick(rowAt(event));
+    });
   chart.figure.on_event('mousemove', (event) => {
     const row = rowAt(event);
     if (row && event.x >= start && event.x <= end) say(row, Math.round(event.x));
@@ -207,8 +277,12 @@ function heatMap(holder, rows, { height, title, pick, say }) {
 function nameRows(axis, rows, height) {
   const every = Math.max(1, Math.ceil((13 * rows.length) / (height - 60)));
   const places = rows.map((_, number) => number).filter((number) => number % every === 0);
-  axis.ticker = new Bokeh.FixedTicker({ ticks: places.map((number) => rows.length - number - 0.5) });
-  axis.major_label_overrides = new Map(places.map((number) => [rows.length - number - 0.5, short(rows[number].name, 22)]));
+  axis.ticker = new Bokeh.FixedTicker({
+    ticks: places.map((number) => rows.length - number - 0.5),
+  });
+  axis.major_label_overrides = new Map(
+    places.map((number) => [rows.length - number - 0.5, short(rows[number].name, 22)]),
+  );
   axis.setv({ major_tick_line_color: null, axis_line_color: null });
 }
 
@@ -223,34 +297,4 @@ function short(text, most) {
 function packed(colour) {
   const number = parseInt(colour.slice(1), 16);
   return (0xff000000 | ((number & 0xff) << 16) | (number & 0xff00) | (number >> 16)) >>> 0;
-}
-
-/** A line as small as a word, with the marked step; an ornament beside exact numbers. */
-function sparkline(lines, scale) {
-  const [width, height] = [100, 24];
-  const { start, end } = allSteps();
-  const across = (step) => ((step - start) / (end - start)) * width;
-  const all = lines.flatMap((line) => line.y).filter(Number.isFinite);
-  const log = scale && scale.log && !scale.floor && all.some((number) => number > 0);
-  const least = Math.log10(all.reduce((a, b) => (b > 0 && b < a ? b : a), Infinity));
-  const fit = log ? (number) => (number > 0 ? Math.log10(number) : least) : (number) => number;
-  const fitted = all.map(fit).filter(Number.isFinite);
-  const low = fitted.reduce((a, b) => Math.min(a, b), Infinity);
-  const high = fitted.reduce((a, b) => Math.max(a, b), -Infinity);
-  const up = (number) => (high > low ? 2 + (height - 4) * (1 - (fit(number) - low) / (high - low)) : height / 2);
-  const svg = s('svg', { class: 'spark', viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true', preserveAspectRatio: 'none' });
-  lines.forEach((line, number) => {
-    const points = line.x.map((step, i) => [across(step), up(line.y[i])]).filter(([, y]) => Number.isFinite(y));
-    svg.append(s('polyline', { class: `spark-${number}`, points: points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(' ') }));
-  });
-  svg.append(s('line', { class: 'spark-mark', y1: 0, y2: height }));
-  svg.across = across;
-  placeMark(svg, state.step);
-  return svg;
-}
-
-function placeMark(svg, step) {
-  const mark = svg.lastChild;
-  mark.setAttribute('x1', svg.across(step));
-  mark.setAttribute('x2', svg.across(step));
 }

@@ -14,7 +14,9 @@ function takePictures(holder) {
       element.setAttribute('role', 'button');
       element.setAttribute('tabindex', '-1');
       element.addEventListener('click', () => choose(inside));
-      element.addEventListener('focus', () => { picture.dataset.focus = String(number); });
+      element.addEventListener('focus', () => {
+        picture.dataset.focus = String(number);
+      });
     }
     pictures.set(which, { picture, boxes });
     holder.append(picture);
@@ -51,7 +53,8 @@ function colourPicture() {
   const { boxes } = pictures.get(state.picture);
   for (const { element, inside } of boxes) {
     const number = quantity ? joined(quantity, inside, state.step) : null;
-    const name = inside.length === 1 ? nodes[inside[0]].name : t('graph.several', { count: inside.length });
+    const name =
+      inside.length === 1 ? nodes[inside[0]].name : t('graph.several', { count: inside.length });
     element.classList.toggle('tinted', Boolean(quantity) && number !== null);
     element.classList.toggle('unmeasured', Boolean(quantity) && number === null);
     if (quantity && number !== null) {
@@ -59,7 +62,9 @@ function colourPicture() {
       element.style.setProperty('--heat', paint);
       element.style.setProperty('--ink', ink);
     }
-    const value = quantity ? `, ${label(quantity)} ${number === null ? t('page.unmeasured') : figure(number, quantity.unit)}` : '';
+    const value = quantity
+      ? `, ${label(quantity)} ${number === null ? t('page.unmeasured') : figure(number, quantity.unit)}`
+      : '';
     element.setAttribute('aria-label', `${name}${value}`);
   }
 }
@@ -72,14 +77,23 @@ function frameNodes(scroll) {
     element.classList.toggle('chosen', chosen);
     element.classList.toggle('other', state.other !== null && inside.includes(state.other));
     element.setAttribute('aria-pressed', String(chosen));
-    element.setAttribute('tabindex', chosen || (state.node === null && element === boxes[0].element) ? '0' : '-1');
+    element.setAttribute(
+      'tabindex',
+      chosen || (state.node === null && element === boxes[0].element) ? '0' : '-1',
+    );
     if (chosen && scroll && state.node !== null) reveal(picture.parentElement, element);
   }
 }
 
 function reveal(holder, element) {
   const [box, frame] = [element.getBoundingClientRect(), holder.getBoundingClientRect()];
-  if (box.top >= frame.top && box.bottom <= frame.bottom && box.left >= frame.left && box.right <= frame.right) return;
+  if (
+    box.top >= frame.top &&
+    box.bottom <= frame.bottom &&
+    box.left >= frame.left &&
+    box.right <= frame.right
+  )
+    return;
   holder.scrollBy({
     top: (box.top + box.bottom - frame.top - frame.bottom) / 2,
     left: (box.left + box.right - frame.left - frame.right) / 2,
@@ -91,17 +105,33 @@ function scaleLegend(quantity) {
   if (!quantity) return h('p', { class: 'muted', text: t('graph.plain') });
   const { scale } = quantity;
   const look = content.colours[state.theme];
-  const others = h('span', { class: 'others' },
-    h('span', { class: 'swatch dashed' }), t('page.unmeasured'),
-    h('span', { class: 'swatch', style: { background: look.nan[0] } }), 'NaN / Inf');
+  const others = h(
+    'span',
+    { class: 'others' },
+    h('span', { class: 'swatch dashed' }),
+    t('page.unmeasured'),
+    h('span', { class: 'swatch', style: { background: look.nan[0] } }),
+    'NaN / Inf',
+  );
   if (!scale) return h('div', { class: 'scale' }, others);
-  const strip = h('div', { class: 'strip', 'aria-hidden': 'true', style: {
-    background: `linear-gradient(to right, ${look[scale.ramp].map(([paint]) => paint).join(',')})`,
-  } });
+  const strip = h('div', {
+    class: 'strip',
+    'aria-hidden': 'true',
+    style: {
+      background: `linear-gradient(to right, ${look[scale.ramp].map(([paint]) => paint).join(',')})`,
+    },
+  });
   const marks = spaced(scale.ticks.map((tick) => [shareOf(scale, tick), tick]));
-  const ticks_ = h('div', { class: 'ticks' }, marks.map(([share, tick]) => h('span', {
-    text: figure(tick, quantity.unit), style: { left: `${100 * share}%`, translate: `${-100 * share}%` },
-  })));
+  const ticks_ = h(
+    'div',
+    { class: 'ticks' },
+    marks.map(([share, tick]) =>
+      h('span', {
+        text: figure(tick, quantity.unit),
+        style: { left: `${100 * share}%`, translate: `${-100 * share}%` },
+      }),
+    ),
+  );
   return h('div', { class: 'scale' }, strip, ticks_, others);
 }
 
@@ -109,6 +139,7 @@ function scaleLegend(quantity) {
 function spaced(marks) {
   const [low, high, ...inner] = marks;
   const kept = high === undefined || high[0] === low[0] ? [low] : [low, high];
-  for (const mark of inner) if (kept.every(([share]) => Math.abs(share - mark[0]) > 0.17)) kept.push(mark);
+  for (const mark of inner)
+    if (kept.every(([share]) => Math.abs(share - mark[0]) > 0.17)) kept.push(mark);
   return kept;
 }

@@ -158,7 +158,10 @@ function figure(number, unit = '') {
   if (size >= 999.5 && size < 1e20) {
     let power = 0;
     let short = size;
-    while (short >= 999.5 && power < 6) { short /= 1000; power += 1; }
+    while (short >= 999.5 && power < 6) {
+      short /= 1000;
+      power += 1;
+    }
     return `${sign}${short.toPrecision(3)} ${PREFIXES[power]}${counted}`;
   }
   if (Number.isInteger(size)) return `${sign}${size}${tail}`;
@@ -211,5 +214,7 @@ function nodeQuantities() {
 
 /** Those of some names that the run has; the first of them is what a view begins with. */
 function firstOf(...names) {
-  return names.map((name) => byName.get(name)).find((quantity) => quantity && quantity.sites.length);
+  return names
+    .map((name) => byName.get(name))
+    .find((quantity) => quantity && quantity.sites.length);
 }
