@@ -57,7 +57,7 @@ def browser():
 class Seen:
     """An open page, and all that went wrong or over the network meanwhile."""
 
-    def __init__(self, context, url: str) -> None:
+    def __init__(self, context, url: str, ready: str) -> None:
         self.url = url.partition("#")[0]
         self.problems: list[str] = []
         self.requests: list[str] = []
@@ -66,7 +66,7 @@ class Seen:
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(url)
-        self.page.wait_for_selector("html[data-ready=yes]")
+        self.page.wait_for_selector(ready)
 
     def _told(self, message) -> None:
         if message.type in ("error", "warning"):
@@ -76,7 +76,7 @@ class Seen:
         """Wait until charts are on the page."""
         self.until(f"document.querySelectorAll('[data-drawn=yes]').length >= {at_least}")
 
-    def until(self, condition: str, seconds: float = 10) -> None:
+    def until(self, condition: str, seconds: float = 20) -> None:
         """Wait for a condition; `wait_for_function` evaluates in the page, which forbids it."""
         end = time.monotonic() + seconds
         while not self.page.evaluate(condition):
@@ -97,13 +97,20 @@ def look(browser) -> Iterator:
     seen: list[Seen] = []
     contexts = []
 
-    def open_page(path: Path | str, address: str = "", *, theme: str = "light", **options) -> Seen:
+    def open_page(
+        path: Path | str,
+        address: str = "",
+        *,
+        theme: str = "light",
+        ready: str = "html[data-ready=yes]",
+        **options,
+    ) -> Seen:
         context = browser.new_context(
             color_scheme=theme, viewport={"width": 1440, "height": 900}, **options
         )
         contexts.append(context)
         url = path if isinstance(path, str) else f"{path.as_uri()}{address}"
-        seen.append(Seen(context, url))
+        seen.append(Seen(context, url, ready))
         return seen[-1]
 
     yield open_page

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
+from opgraph.api import open_run as open_run_handle
 from opgraph.graph import Edge, Node, OpGraph
 from opgraph.ops import require
 from opgraph.record import open_run
@@ -109,7 +110,7 @@ def test_a_click_on_a_node_shows_it_and_stands_in_the_address(look, file):
     seen = look(file)
     seen.page.click("g.node[data-node=conv]")
     assert heading(seen).startswith("conv")
-    assert "node=conv" in seen.page.url
+    seen.until("location.hash.includes('node=conv')")
     assert "3×3×1×4 = 36" in seen.page.inner_text(".facts")
     assert seen.page.locator("g.node.chosen").get_attribute("data-node") == "conv"
     seen.page.click("dl.facts button:has-text('norm')")
@@ -162,6 +163,35 @@ def test_the_keyboard_does_what_the_mouse_does(look, file):
     seen.page.focus("g.node[data-node=x]")
     seen.page.keyboard.press("Enter")
     assert heading(seen).startswith("x")
+
+
+def test_whoever_cannot_see_it_is_told_what_each_control_is(look, file):
+    seen = look(file, "#node=fc&other=conv")
+    for view in "1234":
+        seen.page.keyboard.press(view)
+        nameless = seen.page.evaluate(
+            """[...document.querySelectorAll('button, input, select, [role=button], [role=img]')]
+            .filter((one) => !(one.getAttribute('aria-label') || one.textContent.trim()
+              || (one.labels && [...one.labels].some((label) => label.textContent.trim()))))
+            .map((one) => one.outerHTML.slice(0, 200))"""
+        )
+        assert nameless == []
+    spoken = seen.page.locator("g.node[data-node=fc]").get_attribute("aria-label")
+    assert re.fullmatch(r"fc, gradient at the output: RMS [\d.e−]+", spoken)
+    assert seen.page.locator("#step").get_attribute("aria-valuetext") == "step 60"
+
+
+def test_it_works_in_the_frame_of_a_notebook(look, run, tmp_path):
+    frame = open_run_handle(run).report()._repr_html_()
+    (tmp_path / "notebook.html").write_text(f"<!DOCTYPE html><p>Out[1]</p>{frame}", "utf-8")
+    seen = look(tmp_path / "notebook.html", ready="iframe")
+    inside = seen.page.frame_locator("iframe")
+    inside.locator("html[data-ready=yes]").wait_for()
+    inside.locator("g.node[data-node=fc]").click()
+    assert inside.locator("#right h2").first.inner_text().startswith("fc")
+    inside.locator("[data-drawn=yes]").first.wait_for()
+    seen.page.keyboard.press("Home")
+    assert inside.locator("#where").inner_text() == "step 1 of 60"
 
 
 def test_play_goes_through_the_steps_and_stops_at_the_end(look, file):

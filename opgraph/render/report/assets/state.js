@@ -77,8 +77,20 @@ const KEPT = [
   'picture',
 ];
 
-/** Write the state into the address, without a new page in the history for each step. */
+let address = '';
+let wrote = 0;
+let waiting = null;
+
+/** Write the state into the address: at once, then not again for a while, as browsers count. */
 function remember() {
+  clearTimeout(waiting);
+  const soon = wrote + 300 - Date.now();
+  if (soon > 0) waiting = setTimeout(writeAddress, soon);
+  else writeAddress();
+}
+
+function writeAddress() {
+  wrote = Date.now();
   const words = KEPT.filter((key) => state[key] !== usual[key] && state[key] !== null).map(
     (key) => {
       const value = key === 'node' || key === 'other' ? nodes[state[key]].name : state[key];
@@ -86,10 +98,12 @@ function remember() {
     },
   );
   address = `#${words.join('&')}`;
-  history.replaceState(null, '', address);
+  try {
+    history.replaceState(null, '', address);
+  } catch {
+    // In the frame of a notebook there is no address of its own.
+  }
 }
-
-let address = '';
 
 /** Take the state from the address; what it does not know is left as it was. */
 function recall() {
