@@ -332,3 +332,29 @@ def test_the_text_of_a_hostile_graph_stays_text(look, hostile):
         seen.page.evaluate("document.querySelectorAll('img, script:not([id=content])').length") == 1
     )
     assert seen.page.evaluate("document.querySelectorAll('a[href^=javascript]').length") == 0
+
+
+def test_a_fold_opens_where_it_is_clicked(look, made, tmp_path):
+    blocks = [
+        f"b{n - 1} -> c{n}: Dense(units=4) -> r{n}: ReLU() -> b{n}: Dense(units=4)"
+        for n in range(1, 40)
+    ]
+    text = "\n".join(["b0: Input(shape=(4,))", *blocks])
+    analysis = made.write_run(tmp_path / "deep", parse(text), 3, measure="norms")
+    page = report_page(open_run(tmp_path / "deep"), analysis)
+    (tmp_path / "deep.html").write_text(page, encoding="utf-8")
+    seen = look(tmp_path / "deep.html")
+    fold = seen.page.locator("[data-picture=folded] g.node[aria-label*=nodes]").first
+    assert re.match(
+        r"\d+ nodes, gradient at the output: norm [\d.]+", fold.get_attribute("aria-label")
+    )
+    assert seen.page.locator("#fold").inner_text() == "Show all nodes"
+    fold.click()
+    assert seen.page.locator("#fold").inner_text() == "Fold"
+    assert not seen.page.locator("[data-picture=folded]").is_visible()
+    chosen = seen.page.locator("[data-picture=whole] g.node.chosen")
+    assert chosen.is_visible()
+    assert heading(seen).startswith(chosen.get_attribute("data-node"))
+    seen.page.click("#fold")
+    assert seen.page.locator("[data-picture=folded]").is_visible()
+    assert seen.page.locator("[data-picture=folded] g.node.chosen").count() == 1

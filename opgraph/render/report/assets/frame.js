@@ -133,12 +133,7 @@ function left() {
       ? h('button', {
           id: 'fold',
           text: t(state.picture === 'folded' ? 'graph.unfold' : 'graph.fold'),
-          onclick: (event) => {
-            setState({ picture: state.picture === 'folded' ? 'whole' : 'folded' });
-            event.target.textContent = t(
-              state.picture === 'folded' ? 'graph.unfold' : 'graph.fold',
-            );
-          },
+          onclick: () => setState({ picture: state.picture === 'folded' ? 'whole' : 'folded' }),
         })
       : null;
   const zooms = h(

@@ -26,11 +26,24 @@ function takePictures(holder) {
 /** A click on a node shows it; a click on a fold shows the first node inside, in the open picture. */
 function choose(inside) {
   if (inside.length === 1 || !pictures.has('whole')) setState({ node: inside[0], view: 'node' });
-  else setState({ picture: 'whole', node: inside[0], view: 'node' });
+  else {
+    setState({ picture: 'whole', node: inside[0], view: 'node' });
+    makeLegible();
+  }
+}
+
+/** Enlarge a picture that had to shrink too much for its place; the chosen node stays in view. */
+function makeLegible() {
+  const svg = pictures.get(state.picture).picture.querySelector('svg');
+  const scale = svg.getBoundingClientRect().width / Number(svg.getAttribute('width'));
+  if (scale < 0.5) zoom(0.75 / scale);
+  frameNodes(true);
 }
 
 function showPicture() {
   for (const [which, { picture }] of pictures) picture.hidden = which !== state.picture;
+  const button = document.getElementById('fold');
+  if (button) button.textContent = t(state.picture === 'folded' ? 'graph.unfold' : 'graph.fold');
   zoom(1);
 }
 
