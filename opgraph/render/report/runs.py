@@ -11,6 +11,8 @@ from opgraph.render.report.facts import shown_name
 from opgraph.render.report.words import read_words
 from opgraph.render.wording import figure_text
 
+STYLE = "th:nth-child(-n+2),td:nth-child(-n+2){text-align:left}\n"
+
 
 def runs_page(runs: Sequence[RunSummary], lang: str) -> str:
     """All runs as a page, each with a link to its report.
@@ -28,12 +30,13 @@ def runs_page(runs: Sequence[RunSummary], lang: str) -> str:
     table = f'<div class="scroll"><table><tr>{heads}</tr>{rows}</table></div>'
     body = table if runs else f"<p>{escape(words['runs.none'])}</p>"
     title = words["runs.title"]
-    return document(title, f"<main><h1>{escape(title)}</h1>{body}</main>", lang=lang)
+    page = f"<main><h1>{escape(title)}</h1>{body}</main>"
+    return document(title, page, lang=lang, style=STYLE)
 
 
 def _row(run: RunSummary, words: dict[str, str]) -> str:
     name = escape(shown_name(run.name))
-    link = f'<a href="run/{quote(run.name)}/">{name}</a>' if run.steps else name
+    link = f'<a href="run/{quote(run.name)}/">{name}</a>' if run.steps is not None else name
     figures = ("" if one is None else figure_text(one) for one in (run.accuracy, run.loss))
     steps = "" if run.steps is None else f"{run.steps:,}"
     status = words.get(f"status.{run.status}", run.status)
