@@ -126,13 +126,16 @@ function updates() {
 
 function zeros(name, key) {
   const quantity = byName.get(name);
-  if (!quantity) return null;
+  // A softmax has no zeros but by underflow: it says nothing about dead units.
+  const isTold = ({ node }) =>
+    nodes[node].category === 'activation' && nodes[node].op !== 'Softmax';
+  const told = quantity ? quantity.sites.filter(isTold) : [];
+  if (!told.length) return null;
   return h(
     'li',
     {},
     liveText(() => {
-      const active = quantity.sites
-        .filter((site) => nodes[site.node].category === 'activation')
+      const active = told
         .map((site) => [site, valueAt(quantity, site, state.step)])
         .filter(([, number]) => number !== null);
       if (!active.length) return t('health.no_activations');
