@@ -21,6 +21,7 @@ COMMANDS = {
     "requery": "Ask a recorded training what was not recorded.",
     "branch": "Train on from a step of a recorded training, with something changed.",
     "diff": "Say where two recorded trainings begin to differ.",
+    "compare": "Compare models by their values; name the first node that differs.",
     "runs": "List recorded trainings, and remove those no longer needed.",
     "report": "Write a recorded training as one page to look through.",
     "serve": "Show runs in the browser while they go on.",
