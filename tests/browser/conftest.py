@@ -8,7 +8,6 @@ import importlib.util
 import os
 import shutil
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +24,6 @@ FLAGS = [
 def missing(reason: str) -> None:
     if os.environ.get("OPGRAPH_NEED_BROWSER"):
         pytest.fail(reason)
-    warnings.warn(pytest.PytestWarning(f"BROWSER TESTS ARE SKIPPED: {reason}"), stacklevel=2)
     pytest.skip(f"BROWSER TESTS ARE SKIPPED: {reason}")
 
 
