@@ -126,7 +126,12 @@ function smallCell(quantity, node) {
   const [site] = sitesAt(quantity, node);
   if (!site) return h('td');
   const text = () => figure(valueAt(quantity, site, state.step), quantity.unit);
-  if (site.row === undefined) return h('td', { class: 'muted' }, liveText(text));
+  if (site.row === undefined)
+    return h(
+      'td',
+      { class: 'muted' },
+      h('div', { class: 'small' }, h('i', { class: 'spark' }), liveText(text)),
+    );
   const lines = [lineOf(quantity, site)];
   const moving = quantity.name === 'bn.batch_mean' ? byName.get('bn.moving_mean') : null;
   const beside = moving ? sitesAt(moving, node)[0] : null;

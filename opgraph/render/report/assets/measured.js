@@ -140,9 +140,7 @@ function quantityTables(node) {
               h(
                 'th',
                 {},
-                t('page.at_step'),
-                ' ',
-                liveText(() => whole(state.step)),
+                liveText(() => t('page.at_step', { step: whole(state.step) })),
               ),
               h('th', { text: t('page.least') }),
               h('th', { text: t('page.largest') }),

@@ -90,9 +90,7 @@ function table() {
       h(
         'span',
         { class: 'muted' },
-        t('table.at'),
-        ' ',
-        liveText(() => whole(state.step)),
+        liveText(() => t('table.at', { step: whole(state.step) })),
       ),
     ),
     h(
