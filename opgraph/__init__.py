@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opgraph.api import (
         Attached,
         Graph,
+        LessonPage,
         Run,
         attach,
         branch,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         evaluate,
         export_run,
         from_keras,
+        lesson,
         node_names,
         open_run,
         plot,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Attached",
     "Graph",
+    "LessonPage",
     "OpgraphError",
     "Run",
     "__version__",
@@ -62,6 +65,7 @@ __all__ = [
     "evaluate",
     "export_run",
     "from_keras",
+    "lesson",
     "node_names",
     "open_run",
     "plot",

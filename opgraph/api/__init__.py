@@ -22,6 +22,7 @@ from opgraph.api.functions import (
 )
 from opgraph.api.graph import Graph
 from opgraph.api.hindsight import requery
+from opgraph.api.lessons import LessonPage, lesson
 from opgraph.api.run import Run
 from opgraph.api.training import dry_run, resume, trace, verify_traced
 from opgraph.api.values import compare
@@ -29,6 +30,7 @@ from opgraph.api.values import compare
 __all__ = [
     "Attached",
     "Graph",
+    "LessonPage",
     "Run",
     "attach",
     "branch",
@@ -41,6 +43,7 @@ __all__ = [
     "evaluate",
     "export_run",
     "from_keras",
+    "lesson",
     "node_names",
     "open_run",
     "plot",

@@ -21,6 +21,7 @@ from opgraph.story import (
     Catalogue,
     Cell,
     Check,
+    Expr,
     Item,
     Num,
     Phase,
@@ -262,3 +263,41 @@ def _picture(picture: Picture, catalogue: Catalogue) -> str:
     told = between.join(_said(sentence, catalogue) for sentence in sentences)
     drawing = window_svg(drawn, catalogue.text(picture.title))
     return f"<figure>\n{drawing}\n<figcaption>{told}</figcaption>\n</figure>"
+
+
+# For other pages ----------------------------------------------------------------------------------
+
+
+def items_html(items: Iterable[Item], catalogue: Catalogue) -> list[str]:
+    """Sentences, formulas, tables and pictures as HTML."""
+    return [line for item in items for line in _item(item, catalogue)]
+
+
+def opening_html(story: Story, catalogue: Catalogue) -> list[str]:
+    """How many numbers agree, and what is said before the first phase."""
+    return list(_opening(story, catalogue))
+
+
+def block_html(
+    ident: str,
+    block: Block,
+    catalogue: Catalogue,
+    is_open: bool,
+    others: Mapping[str, str] | None = None,
+) -> list[str]:
+    """A block that can be folded away.
+
+    Args:
+        ident: its anchor.
+        block: what is told.
+        catalogue: the language.
+        is_open: whether it is unfolded to begin with.
+        others: anchors of what other phases tell of the same node, by phase.
+    """
+    links = _elsewhere(others, catalogue) if others else ""
+    return list(_block(ident, block, catalogue, is_open, links))
+
+
+def formula_html(formula: Expr) -> str:
+    """A formula in symbols, behind an equals sign."""
+    return _equals("formula", mathml(formula, USUAL))

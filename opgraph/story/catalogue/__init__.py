@@ -18,6 +18,7 @@ from opgraph.story.model import Sentence
 from opgraph.story.numerals import numeral
 
 LANGUAGES = ("en", "zh")
+BETWEEN = {"en": ", ", "zh": "、"}  # the parts of a list
 FEW = 4  # digits of a number inside a sentence
 
 
@@ -43,8 +44,11 @@ class Catalogue:
             yield words, False
             if blank is not None:
                 value = sentence.values[blank]
-                is_name = isinstance(value, str) and any(letter.isalpha() for letter in value)
-                yield _written(value), is_name
+                for at, part in enumerate(value if isinstance(value, list) else [value]):
+                    if at:
+                        yield BETWEEN[self.language], False
+                    is_name = isinstance(part, str) and any(letter.isalpha() for letter in part)
+                    yield _written(part), is_name
 
     def __getitem__(self, key: str) -> str:
         return self.sentences[key]
