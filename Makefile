@@ -12,7 +12,7 @@ $(BIN)/python:
 	$(PIP) --constraint constraints.txt "pip>=25.1"
 
 $(VENV)/train: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --constraint constraints.txt --editable ".[train]"
+	$(PIP) --constraint constraints.txt --editable ".[train,report]"
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
@@ -20,12 +20,13 @@ $(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/train
 
 ## demo: the main job on the sample network: read, draw, train on real images, measure every step,
-##       and explain the last one as a page (runs/demo/story.html)
+##       explain the last one and report on all (runs/demo/story.html, runs/demo/report.html)
 demo: $(VENV)/train
 	@$(BIN)/opgraph show sample_graphs/cnn.txt
 	@$(BIN)/opgraph trace sample_graphs/cnn.txt --data digits --steps 400 \
 	    --set 'batch_norm*.momentum=0.9' --output runs/demo --overwrite
 	@$(BIN)/opgraph explain runs/demo -o runs/demo/story.html
+	@$(BIN)/opgraph report runs/demo
 
 ## test: all tests but the slow ones
 test: $(VENV)/dev
@@ -41,7 +42,7 @@ check: $(VENV)/dev
 	$(BIN)/ruff check --quiet .
 	$(BIN)/basedpyright --warnings
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not tf and not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not tf and not slow and not browser"
 
 ## format: put every file into the house style
 format: $(VENV)/dev

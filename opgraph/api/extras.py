@@ -15,6 +15,8 @@ PACKAGES = {
     "pyarrow": ("pyarrow", "train"),
     "safetensors": ("safetensors", "train"),
     "h5py": ("h5py", "train"),
+    "starlette": ("starlette", "serve"),
+    "uvicorn": ("uvicorn", "serve"),
     "tomli_w": ("tomli-w", "train"),
 }
 

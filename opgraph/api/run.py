@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opgraph.api.following import Following
     from opgraph.api.graph import Graph
     from opgraph.api.lessons import LessonPage
+    from opgraph.api.reporting import RunReport
     from opgraph.record import Record, SiteKind, StepTensors
     from opgraph.render.curves import Series
     from opgraph.runtime import Autopsy, Evaluation, Prediction, Replay
@@ -85,6 +86,21 @@ class Run:
         from opgraph.api.curves import draw_curves
 
         return draw_curves(self, what, **options)
+
+    def report(self, output: str | Path | None = None, *, lang: str = "en") -> RunReport:
+        """The whole training as one HTML page that loads nothing; shows itself in notebooks.
+
+        Args:
+            output: a `.html` file to write, if any.
+            lang: the language that the page opens in: `en` or `zh`; it holds both.
+
+        Raises:
+            RunError: no step is recorded, or a part of the run is damaged.
+            MissingDependencyError: bokeh, whose charts it has, is not installed.
+        """
+        from opgraph.api.reporting import make_report
+
+        return make_report(self, output, lang=lang)
 
     def draw(self, path: str | Path | None = None, **options: Any) -> str:
         """Draw the graph that was trained as SVG, with numbers of the training.
@@ -313,6 +329,11 @@ class Run:
         from opgraph.api.functions import predict
 
         return predict(self, images, step=step)
+
+    def _repr_html_(self) -> str:
+        from opgraph.api.reporting import run_card
+
+        return run_card(self)
 
     def __repr__(self) -> str:
         return f"<opgraph.Run {str(self.path)!r}: {len(self.record.steps)} steps>"

@@ -50,14 +50,14 @@ def command(
     """
     from opgraph.api import open_run
     from opgraph.api.branching import branch
-    from opgraph.cli import report
+    from opgraph.cli import outcome
 
     changes = dict(_setting(text) for text in settings)
     if freeze is not None:
         changes["freeze"] = freeze
     opened = open_run(run)
     without_startup_talk()
-    with report.progress_bar() as progress:
+    with outcome.progress_bar() as progress:
         made = branch(
             opened,
             step,

@@ -23,7 +23,7 @@ def command(
 ) -> int:
     """Test a recorded training on the test split of its data: loss, accuracy, confusion matrix."""
     from opgraph.api import evaluate, open_run
-    from opgraph.cli import report
+    from opgraph.cli import outcome
 
     opened = open_run(run)
     without_startup_talk()
@@ -31,5 +31,5 @@ def command(
     if as_json:
         print_json(result.as_dict())
     else:
-        console().print(report.evaluation(result, opened.config["data"]["class_names"]))
+        console().print(outcome.evaluation(result, opened.config["data"]["class_names"]))
     return 1 if min_accuracy is not None and (result.accuracy or 0.0) < min_accuracy else 0

@@ -55,7 +55,7 @@ def command(
     """
     from opgraph.api import lesson
     from opgraph.api.lessons import STEPS, check_targets, is_run
-    from opgraph.cli import report
+    from opgraph.cli import outcome
     from opgraph.cli.trace import notify
     from opgraph.story import read_catalogue
 
@@ -66,7 +66,7 @@ def command(
                  "--steps": steps, "--data": data, "--run-dir": run_dir})  # fmt: skip
     source = file if is_run(file) else read_graph(file, settings)
     without_startup_talk()
-    with report.progress_bar() as progress:
+    with outcome.progress_bar() as progress:
         made = lesson(
             source, data, steps=steps or STEPS, seed=seed, lang=lang, run_dir=run_dir,
             input_shape=input_shape, num_classes=classes, unverified=unverified,

@@ -23,6 +23,8 @@ COMMANDS = {
     "diff": "Say where two recorded trainings begin to differ.",
     "compare": "Compare models by their values; name the first node that differs.",
     "runs": "List recorded trainings, and remove those no longer needed.",
+    "report": "Write a recorded training as one page to look through.",
+    "serve": "Show runs in the browser while they go on.",
     "curves": "Draw quantities of a recorded training over its steps.",
     "inspect": "Show the exact tensors of any step of a recorded training.",
     "explain": "Explain how one training step came to its numbers.",

@@ -28,7 +28,7 @@ def command(run: str, images: tuple[str, ...], step: Any, top: int, as_json: boo
     Each image is made grey or colour, enlarged and scaled as the training data were.
     """
     from opgraph.api import open_run
-    from opgraph.cli import report
+    from opgraph.cli import outcome
 
     opened = open_run(run)
     without_startup_talk()
@@ -37,7 +37,7 @@ def command(run: str, images: tuple[str, ...], step: Any, top: int, as_json: boo
     if as_json:
         print_json(_as_data(images, result, names))
     else:
-        console().print(report.predictions(images, result, names, top))
+        console().print(outcome.predictions(images, result, names, top))
     return 0
 
 

@@ -40,7 +40,7 @@ def command(as_json: bool, dry_run: bool, **given: Any) -> int:
     """
     from opgraph.api import dry_run as plan
     from opgraph.api import trace
-    from opgraph.cli import report
+    from opgraph.cli import outcome
 
     if given["steps"] and given["epochs"]:
         raise click.UsageError("--steps and --epochs exclude each other")
@@ -54,10 +54,10 @@ def command(as_json: bool, dry_run: bool, **given: Any) -> int:
     if dry_run:
         kept = {name: value for name, value in options.items() if name not in NOT_IN_A_PLAN}
         planned = plan(graph, **kept)
-        print_json(planned.as_dict()) if as_json else console().print(report.plan_table(planned))
+        print_json(planned.as_dict()) if as_json else console().print(outcome.plan_table(planned))
         return 0
     words = ["opgraph", *sys.argv[1:]]
-    with report.progress_bar() as progress:
+    with outcome.progress_bar() as progress:
         run = trace(graph, progress=progress, notify=notify, command=words, **options)
     return show_run(run, as_json)
 
@@ -65,21 +65,21 @@ def command(as_json: bool, dry_run: bool, **given: Any) -> int:
 def _go_on(given: Mapping[str, Any], dry_run: bool) -> Run:
     """Go on with a run; what it was begun with holds."""
     from opgraph.api import resume
-    from opgraph.cli import report
+    from opgraph.cli import outcome
 
     said = {name for name, value in given.items() if value not in (None, (), False)}
     if dry_run or said - {"resume", "steps"}:
         raise click.UsageError("with --resume only --steps can be said; the run knows the rest")
     without_startup_talk()
-    with report.progress_bar() as progress:
+    with outcome.progress_bar() as progress:
         return resume(given["resume"], steps=given["steps"], progress=progress, notify=notify)
 
 
 def show_run(run: Run, as_json: bool) -> int:
     """Print what came of a training; the exit code."""
-    from opgraph.cli import report
+    from opgraph.cli import outcome
 
-    print_json(report.run_data(run)) if as_json else console().print(report.run_summary(run))
+    print_json(outcome.run_data(run)) if as_json else console().print(outcome.run_summary(run))
     return 0 if run.config["status"] == "finished" else INTERRUPTED
 
 

@@ -31,7 +31,7 @@ from opgraph.record.schema import (
     read_json,
 )
 
-BESIDE = ("graph.svg", "run.toml")  # what the api writes beside the record
+BESIDE = ("graph.svg", "run.toml", "report.html")  # what the api writes beside the record
 
 
 @dataclass(frozen=True)

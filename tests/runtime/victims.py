@@ -21,7 +21,7 @@ from typing import Any
 from opgraph import files
 from opgraph.cli import main
 
-NEEDED = ("opgraph.runtime.tracing", "opgraph.cli.trace", "opgraph.cli.report", "pandas")
+NEEDED = ("opgraph.runtime.tracing", "opgraph.cli.trace", "opgraph.cli.outcome", "pandas")
 
 
 def slow_down(seconds: float) -> None:

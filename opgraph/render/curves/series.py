@@ -208,7 +208,8 @@ def read_kind(
         RunError: a part of the run is damaged.
     """
     table = record.table(wanted[0].kind, steps=recorded_steps(record, steps))
-    found = [series for quantity in wanted for series in _split(table, quantity, "")]
+    sites = _sites(table, wanted[0])
+    found = [series for quantity in wanted for series in _split(table, quantity, "", sites)]
     names = {name for series in found for name in (series.name, series.node) if name}
     kept = names if nodes is None else set(matching(nodes, names))
     return [
@@ -291,7 +292,9 @@ def _some(found: Sequence[Series], most: int = 8) -> str:
     return ", ".join(nodes[:most]) + more
 
 
-def _split(table: Any, quantity: Quantity, run: str) -> list[Series]:
+def _split(
+    table: Any, quantity: Quantity, run: str, sites: list[tuple[str, str, Array]] | None = None
+) -> list[Series]:
     """One series for each site of a table, whatever columns tell its sites apart."""
     if quantity.name not in table.column_names:
         return []
@@ -301,7 +304,7 @@ def _split(table: Any, quantity: Quantity, run: str) -> list[Series]:
     tainted = _tainted(table, quantity)
     steps = np.asarray(table.column("step").to_numpy(), dtype=np.int64)
     found: list[Series] = []
-    for name, node, rows in _sites(table, quantity):
+    for name, node, rows in sites or _sites(table, quantity):
         order = rows[np.argsort(steps[rows], kind="stable")]
         parts = (array[order] for array in (steps, values, absent, tainted))
         found.append(Series(quantity, name, node, run, *parts))

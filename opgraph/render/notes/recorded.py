@@ -55,7 +55,7 @@ def recorded_note(
         values = _largest_first(record, quantity, values)
     unit = "" if quantity.unit in ("1", "elements") else quantity.unit
     return Annotation(
-        name, unit, values, _joined(quantity), _scope(found, step, reduce),
+        name, unit, values, joined_as(quantity), _scope(found, step, reduce),
         WANTED.get(quantity.name),
     )  # fmt: skip
 
@@ -73,7 +73,8 @@ def _largest_first(
     }
 
 
-def _joined(quantity: Quantity) -> Joined:
+def joined_as(quantity: Quantity) -> Joined:
+    """What stands for several numbers of a quantity: the sum of counts, else an extreme."""
     if quantity.unit == "elements":
         return "sum"
     last = quantity.name.split("_")[-1]

@@ -15,7 +15,9 @@ from opgraph.render.svg import escape
 ENDS = re.compile(r"</(style|script)|<!--", re.IGNORECASE)
 
 
-def document(title: str, body: str, *, lang: str, style: str = "", script: str = "") -> str:
+def document(
+    title: str, body: str, *, lang: str, style: str = "", script: str = "", served: bool = False
+) -> str:
     r"""A whole page as one UTF-8 file that loads nothing from anywhere.
 
     The browser is told to run no script but the one given, by its hash, and to fetch nothing.
@@ -27,6 +29,7 @@ def document(title: str, body: str, *, lang: str, style: str = "", script: str =
         lang: language of the page, such as `en` or `zh`.
         style: CSS of this page, after that of all pages; may use the properties of `style.tokens`.
         script: JavaScript that runs when the body has been read; none when left out.
+        served: the script may ask the server that the page came from.
 
     Raises:
         ValueError: style or script would end its own element.
@@ -46,7 +49,7 @@ def document(title: str, body: str, *, lang: str, style: str = "", script: str =
     return (
         f'<!DOCTYPE html>\n<html lang="{escape(lang)}">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{escape(title)}</title>\n"
-        f'<meta http-equiv="Content-Security-Policy" content="{policy(code)}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(code, served)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<meta name="generator" content="opgraph">\n'
@@ -63,7 +66,7 @@ def themed(light: str, dark: str) -> str:
     return f'<div class="only-light">{light}</div><div class="only-dark">{dark}</div>'
 
 
-def policy(script: str = "") -> str:
+def policy(script: str = "", served: bool = False) -> str:
     """What a page allows its browser: styles and pictures it brings itself, and one script.
 
     >>> policy()
@@ -73,4 +76,6 @@ def policy(script: str = "") -> str:
     if script:
         digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
         allowed.append(f"script-src 'sha256-{digest}'")
+    if served:
+        allowed.append("connect-src 'self'")
     return "; ".join([*allowed, "base-uri 'none'"])
