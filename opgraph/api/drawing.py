@@ -28,7 +28,7 @@ def draw(
 
     Args:
         analysis: the graph and its facts.
-        path: where to write it, if anywhere.
+        path: where to write it, if anywhere: .svg, .png (two pixels a unit) or .pdf.
         annotate: what stands in the boxes, by name; see `opgraph.render.make_notes`.
         color_by: what colours them, by name.
         record: the run whose quantities are asked for.
@@ -41,8 +41,8 @@ def draw(
         RunError: the step is not recorded, or the quantity was not measured.
     """
     from opgraph.errors import OpgraphError
-    from opgraph.files import write_text
-    from opgraph.render import draw_svg, make_notes
+    from opgraph.files import write_bytes
+    from opgraph.render import checked_suffix, draw_svg, make_notes, picture_bytes
 
     if step is not None and reduce is not None:
         raise OpgraphError("a single step has nothing to reduce", where="--reduce",
@@ -50,10 +50,12 @@ def draw(
     if record is None and (step is not None or reduce is not None):
         raise OpgraphError("a graph has no steps", where="--step" if step else "--reduce",
                            hint="name a recorded training: --run RUN")  # fmt: skip
+    if path is not None:
+        checked_suffix(Path(path))
     notes = make_notes(
         analysis, annotate, color_by, record=record, step=step, reduce=reduce or "last"
     )
     svg = draw_svg(analysis, notes=notes, **options)
     if path is not None:
-        write_text(Path(path), svg)
+        write_bytes(Path(path), picture_bytes(svg, Path(path)))
     return svg

@@ -54,6 +54,7 @@ class Theme:
         error_text: text in such a box.
         tint: share of the category's colour in a box.
         categories: colour of the bar of each category.
+        is_hatched: whether bars are told apart by hatching instead.
     """
 
     name: ThemeName
@@ -67,6 +68,7 @@ class Theme:
     error_text: str
     tint: float
     categories: Mapping[Category, str]
+    is_hatched: bool = False
 
     def role(self, name: str) -> str:
         """The colour of a role named in `TYPE`."""
@@ -163,5 +165,6 @@ THEMES: Mapping[ThemeName, Theme] = {
         error_text="#010101",
         tint=0.07,
         categories=GREYS,
+        is_hatched=True,
     ),
 }
