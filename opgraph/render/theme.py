@@ -17,6 +17,8 @@ FONT_FAMILY = (
     "'Liberation Sans',Arial,Helvetica,'Noto Sans CJK SC','Noto Sans SC','PingFang SC',"
     "'Microsoft YaHei','WenQuanYi Zen Hei','Hiragino Sans',sans-serif"
 )
+FONTS = tuple(name.strip("'") for name in FONT_FAMILY.split(","))
+WIDE_FONT = "Noto Sans CJK SC"
 
 # kind -> (size in px, bold, italic, colour role)
 TYPE: Mapping[str, tuple[float, bool, bool, str]] = {

@@ -83,7 +83,7 @@ def test_a_run_beside_a_graph_stands_for_its_graph(opgraph, runs, graph, tmp_pat
         f"B  {graph}   5 nodes, 25 params",
         "",
         "   node           op       what    A   B",
-        "─" * 42,
+        "─" * 41,
         "~  fc             Dense    units   3   5",
         "                           shape   3   5",
         "                           params  15  25",

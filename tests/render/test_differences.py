@@ -47,8 +47,14 @@ def test_in_one_line(wider):
 def test_as_a_table(wider):
     assert printed(wider) == [
         "   node            op                      what         A      B",
-        "─" * 61,
+        "─" * 68,
         "~  conv2 → second  Conv2D                  kernel size  3×3    5×5",
+        "                                           params       2,320  6,416",
+        "−  bn2             BatchNormalization      removed",
+        "+  drop            Dropout                 added",
+        "~  add             Add                     reads 1      bn2    drop",
+        "                                           reads 2      x      relu1",
+        "+  gap             GlobalAveragePooling2D  added",
     ]
 
 

@@ -41,7 +41,7 @@ def nodes(scene):
 
 
 def test_the_steps_are_spread(film):
-    assert film.steps == (1, 4, 6, 9, 12)
+    assert film.steps == (1, 4, 7, 9, 12)
     assert film.starts == pytest.approx((0, 1 / 8, 2 / 8, 3 / 8, 4 / 8))
 
 
