@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from opgraph.analysis import Analysis
 from opgraph.analysis import fold as fold_regions
+from opgraph.collector import collector_paused
 from opgraph.errors import MissingDependencyError
 from opgraph.render.card import Show
 from opgraph.render.dot import arrange_by_dot
@@ -104,24 +105,25 @@ def draw_svg(
         MissingDependencyError: `engine="dot"` and no Graphviz at hand.
         GraphError: no region, fold or node is called as `fold` and `opened` say.
     """
-    scene = draw_scene(
-        analysis,
-        direction=direction,
-        engine=engine,
-        show_shapes=show_shapes,
-        show_params=show_params,
-        show_attrs=show_attrs,
-        edge_shapes=edge_shapes,
-        title=title,
-        legend=legend,
-        foot=foot,
-        wrap=wrap,
-        mark=mark,
-        fold=fold,
-        opened=opened,
-        notes=notes,
-    )
-    return write_svg(scene, THEMES[theme])
+    with collector_paused():
+        scene = draw_scene(
+            analysis,
+            direction=direction,
+            engine=engine,
+            show_shapes=show_shapes,
+            show_params=show_params,
+            show_attrs=show_attrs,
+            edge_shapes=edge_shapes,
+            title=title,
+            legend=legend,
+            foot=foot,
+            wrap=wrap,
+            mark=mark,
+            fold=fold,
+            opened=opened,
+            notes=notes,
+        )
+        return write_svg(scene, THEMES[theme])
 
 
 def to_graphviz(analysis: Analysis) -> graphviz.Digraph:
