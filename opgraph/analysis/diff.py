@@ -138,9 +138,7 @@ def diff_graphs(left: Analysis, right: Analysis) -> GraphDiff:
     partner = match_nodes(left.graph, right.graph)
     back = {new: old for old, new in partner.items()}
     found = [
-        _compared(left, right, partner, back[name], name)
-        if name in back
-        else NodeDiff(None, name)
+        _compared(left, right, partner, back[name], name) if name in back else NodeDiff(None, name)
         for name in right.graph.order
     ]
     removed = [name for name in left.graph.order if name not in partner]

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: opgraph draw network.txt -o network.svg --color-by flops")
 @partial(graph_options, required=False)
-@click.option("-o", "--output", default=None, help="File to write: .svg, .png or .pdf; - for SVG on stdout.")
+@click.option(
+    "-o", "--output", default=None, help="File to write: .svg, .png or .pdf; - for SVG on stdout."
+)
 @click.option("--annotate", multiple=True, metavar="NAME,...", callback=by_comma,
               help="What stands in the boxes: shape, attrs, params (the usual), flops, memory,"
               " weight_memory, receptive_field, depth; with --run any quantity of it.")  # fmt: skip

@@ -75,7 +75,9 @@ def params_of(analysis: Analysis) -> str:
     return sum_text(total, f"{total.value:,}")
 
 
-def draw_diff_scene(diff: GraphDiff, *, title: str | None = None, fold: str | int = "auto") -> Scene:
+def draw_diff_scene(
+    diff: GraphDiff, *, title: str | None = None, fold: str | int = "auto"
+) -> Scene:
     """The picture of both graphs in one as a tree of boxes, texts and lines."""
     union = unite(diff)
     marks = Marks(

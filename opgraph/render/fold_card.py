@@ -54,7 +54,12 @@ def blocks_text(facts: FoldFacts) -> str:
 def fold_card(facts: FoldFacts, show: Show) -> Card:
     """The card of a fold: its name and size, the shapes at its doors, its totals, its ops."""
     nodes = len(facts.fold.nodes)
-    rows = [Row((Run(_with_blocks(short_name(facts.fold.name), facts), "name"),), (Run(f"{nodes:,} nodes", "op"),))]
+    rows = [
+        Row(
+            (Run(_with_blocks(short_name(facts.fold.name), facts), "name"),),
+            (Run(f"{nodes:,} nodes", "op"),),
+        )
+    ]
     if facts.fold.like:
         whose = "the same weights as" if facts.shares else "as"
         alike = "each" if facts.more else "built"

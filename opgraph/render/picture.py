@@ -9,7 +9,16 @@ from functools import cached_property
 from opgraph.analysis import Analysis, Folded
 from opgraph.graph import Edge, Endpoint
 from opgraph.render.captions import description, footer, tooltip
-from opgraph.render.card import Card, Show, is_quiet, measure, node_card, set_card, with_mark, with_notes
+from opgraph.render.card import (
+    Card,
+    Show,
+    is_quiet,
+    measure,
+    node_card,
+    set_card,
+    with_mark,
+    with_notes,
+)
 from opgraph.render.cleaning import clean
 from opgraph.render.fold_card import fold_card, fold_tooltip
 from opgraph.render.heat_legend import heat_rows, scope_row

@@ -142,7 +142,9 @@ def test_names_exchanged_are_other_ops_of_one_name():
 
 
 def test_whose_weights():
-    text = "a: Input(shape=(4,)); b: Input(shape=(4,)); a -> p: Dense(units=4); b -> q: Dense(units=4)"
+    text = (
+        "a: Input(shape=(4,)); b: Input(shape=(4,)); a -> p: Dense(units=4); b -> q: Dense(units=4)"
+    )
     shared = text.replace("; ", "\n") + "\nq = p\np, q -> d: Subtract()"
     apart = text.replace("; ", "\n") + "\np, q -> d: Subtract()"
     found = diff_graphs(facts(apart), facts(shared.replace("q: Dense(units=4)", "q")))

@@ -21,8 +21,7 @@ RESIDUAL = """
     bn2, x -> add: Add() -> relu2: ReLU()
 """
 WIDER = (
-    RESIDUAL
-    .replace("conv2: Conv2D(filters=16)", "second: Conv2D(filters=16, kernel_size=5)")
+    RESIDUAL.replace("conv2: Conv2D(filters=16)", "second: Conv2D(filters=16, kernel_size=5)")
     .replace("bn2: BatchNormalization()", "drop: Dropout(rate=0.1)")
     .replace("bn2, x -> add", "drop, relu1 -> add")
     + "    relu2 -> gap: GlobalAveragePooling2D()\n"

@@ -9,7 +9,7 @@ from opgraph.analysis import analyze
 from opgraph.errors import FormatError, OpgraphError
 from opgraph.formats import from_json
 from opgraph.record import open_run
-from opgraph.render.film import make_film, write_film, write_stills
+from opgraph.render.film import film_page, make_film, write_film, write_stills
 from opgraph.render.heat import heat_colour
 from opgraph.render.scene import Group, Rect, Text
 from opgraph.render.theme import THEMES
@@ -31,7 +31,9 @@ def film(record):
 def nodes(scene):
     """Box and texts of each node."""
     found = {}
-    graph = next(item for item in scene.children if isinstance(item, Group) and item.kind == "graph")
+    graph = next(
+        item for item in scene.children if isinstance(item, Group) and item.kind == "graph"
+    )
     for group in graph.children:
         if group.kind == "node":
             rect = next(item for item in group.children if isinstance(item, Rect))
@@ -149,3 +151,22 @@ def test_as_a_gif(record, tmp_path):
         assert gif.info["loop"] == 0
         gif.seek(3)
         assert gif.info["duration"] == 4000
+
+
+def test_as_a_page(film):
+    page = film_page(film, "dark")
+    assert page.startswith('<!DOCTYPE html>\n<html lang="en" data-theme="dark">')
+    assert 'max="4" value="0"' in page
+    assert '"steps": [1, 4, 7, 9, 12]' in page
+    assert '"pause": 1500.0' in page
+    assert "step-end infinite paused" in page
+    assert "prefers-reduced-motion" not in page  # it moves only when asked to
+    assert not re.search(r"@import|https?:(?!//www\.w3\.org/2000/svg)|src=|<link", page)
+
+
+def test_a_hostile_title_is_text(record):
+    analysis = analyze(from_json(record.graph))
+    film = make_film(analysis, record, color_by="output.rms", frames=2, title="</script><b>&")
+    for text in (film_page(film), write_film(film)):
+        assert "<b>" not in text
+        assert "&lt;/script&gt;&lt;b&gt;&amp;" in text

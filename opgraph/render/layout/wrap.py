@@ -46,9 +46,7 @@ def _passing(layers: Layers) -> list[int]:
     return [len({link.net for link in gap}) for gap in layers.gaps]
 
 
-def _cuts(
-    heights: Sequence[float], passing: Sequence[int], number: int, most: int
-) -> list[int]:
+def _cuts(heights: Sequence[float], passing: Sequence[int], number: int, most: int) -> list[int]:
     """Ranks behind which to cut: near equal parts, where the fewest lines pass."""
     ends: list[float] = []
     total = 0.0
