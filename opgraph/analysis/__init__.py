@@ -6,7 +6,7 @@ Knows graphs and ops; must not print, draw, or know TensorFlow.
 from opgraph.analysis.analyze import analyze
 from opgraph.analysis.complete import complete
 from opgraph.analysis.data import as_data, folds_as_data
-from opgraph.analysis.diff import Change, GraphDiff, NodeDiff, diff_graphs
+from opgraph.analysis.diff import Change, GraphDiff, NodeDiff, Status, diff_graphs
 from opgraph.analysis.fold import Folded, FoldFacts, fold
 from opgraph.analysis.result import Analysis, NodeFacts, ReceptiveField, Sum, Totals
 from opgraph.analysis.sight import seen_inputs
@@ -21,6 +21,7 @@ __all__ = [
     "NodeDiff",
     "NodeFacts",
     "ReceptiveField",
+    "Status",
     "Sum",
     "Totals",
     "Union",

@@ -148,7 +148,7 @@ def _beside(pairs: Pairs, name: str) -> Iterator[str]:
 
 
 def _is_likely(pairs: Pairs, name: str, other: str) -> bool:
-    """Whether two nodes are equal but for their names, or have half of their neighbours in common."""
+    """Whether two nodes are equal but for their names, or share half of their neighbours."""
     shared, is_equal = _likeness(pairs, name, other)
     sides = (pairs.left, name), (pairs.right, other)
     around = max(

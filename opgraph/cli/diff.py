@@ -29,7 +29,7 @@ LONGEST = 44
               help="Draw it. Of graphs both in one picture: .svg. Of runs loss and metrics of both:"
               " .svg, .png or .pdf.")  # fmt: skip
 @click.option("--all", "every", is_flag=True,
-              help="List nodes, too, whose shapes or parameters differ only in consequence.")  # fmt: skip
+              help="List nodes, too, whose shapes or parameters only follow.")  # fmt: skip
 @click.option("--input-shape", type=ShapeType(),
               help="Shape of one example, for inputs that do not say theirs.")  # fmt: skip
 @click.option("--classes", type=click.IntRange(1),

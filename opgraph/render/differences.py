@@ -12,7 +12,8 @@ from opgraph.render.card import Show
 from opgraph.render.cleaning import clean
 from opgraph.render.layout import arrange
 from opgraph.render.marks import SIGNS, Mark, Marks, Way
-from opgraph.render.picture import Options, Picture
+from opgraph.render.options import Options
+from opgraph.render.picture import Picture
 from opgraph.render.scene import Scene
 from opgraph.render.svg import write_svg
 from opgraph.render.theme import THEMES, ThemeName

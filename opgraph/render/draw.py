@@ -13,7 +13,8 @@ from opgraph.render.card import Show
 from opgraph.render.dot import arrange_by_dot
 from opgraph.render.layout import Layout, Sketch, arrange
 from opgraph.render.notes.model import Notes
-from opgraph.render.picture import Options, Picture
+from opgraph.render.options import Options
+from opgraph.render.picture import Picture
 from opgraph.render.scene import Scene
 from opgraph.render.svg import write_svg
 from opgraph.render.theme import THEMES, ThemeName

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from os.path import commonprefix
 
 from opgraph.analysis import FoldFacts
 from opgraph.render.captions import sum_text
@@ -40,8 +39,9 @@ def short_name(name: str) -> str:
     ('block_3_dw … dw_act', 'conv … bn', 'block_3')
     """
     first, between, last = name.partition(BETWEEN_NAMES)
-    same = commonprefix((first, last))
-    return f"{first}{between}{last[same.rfind('_') + 1 :]}"
+    same = next((i for i, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1),
+                min(len(first), len(last)))  # fmt: skip
+    return f"{first}{between}{last[first[:same].rfind('_') + 1 :]}"
 
 
 def blocks_text(facts: FoldFacts) -> str:

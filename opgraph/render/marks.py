@@ -1,7 +1,7 @@
 """What became of nodes and lines, as marks on a picture: sign, pattern and colour.
 
 Frozen data and its colours for each theme. Red is left to errors, and nothing is told by colour
-alone: a removed box is hatched and dashed, a changed one dotted, a new one plain with a thick border.
+alone: a removed box is hatched and dashed, a changed one dotted, a new one has a thick border.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from opgraph.analysis import Status
 from opgraph.graph import Endpoint
 from opgraph.render.hatching import Tile
 from opgraph.render.theme import Theme, ThemeName, mix
 
-SIGNS: Mapping[str, str] = {"added": "+", "removed": "−", "changed": "~"}
+SIGNS: Mapping[Status, str] = {"added": "+", "removed": "−", "changed": "~"}
 COLOURS: Mapping[ThemeName, Mapping[str, str]] = {
     "light": {"added": "#0072B2", "removed": "#9A6700", "changed": "#7A5195"},
     "dark": {"added": "#56B4E9", "removed": "#E69F00", "changed": "#C39BD8"},
@@ -35,7 +36,7 @@ class Mark(NamedTuple):
         rows: label and value of what changed.
     """
 
-    status: str
+    status: Status
     rows: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -11,7 +11,8 @@ from opgraph.analysis import fold as fold_regions
 from opgraph.render.film.strip import STRIP_HEIGHT, Losses, read_losses, strip_items
 from opgraph.render.layout import Layout, Sketch, arrange
 from opgraph.render.notes import Annotation, Notes, make_film_notes
-from opgraph.render.picture import Banner, Fixed, Options, Picture
+from opgraph.render.options import Banner, Fixed, Options
+from opgraph.render.picture import Picture
 from opgraph.render.scale import scale_for
 from opgraph.render.scene import Scene
 

@@ -46,7 +46,7 @@ def order_rows(layers: Layers) -> None:
 
 
 def _starts(natural: list[int], degree: list[int]) -> Iterator[list[int]]:
-    """Where further walks begin: few links first, from the end, then shuffled, the fewer the more."""
+    """Where further walks begin: few links first, from the end, then shuffled."""
     yield sorted(natural, key=degree.__getitem__)
     yield natural[::-1]
     links = sum(degree) // 2
