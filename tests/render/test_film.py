@@ -1,5 +1,6 @@
 """A film: one layout and one scale, everything that changes is seen at its time, and no more."""
 
+import math
 import re
 from xml.etree import ElementTree
 
@@ -170,3 +171,15 @@ def test_a_hostile_title_is_text(record):
     for text in (film_page(film), write_film(film)):
         assert "<b>" not in text
         assert "&lt;/script&gt;&lt;b&gt;&amp;" in text
+
+
+def test_one_scale_for_all_steps(film, record):
+    table = record.table("output", steps=list(film.steps)).to_pandas()
+    numbers = table.groupby(["step", "node"])["rms"].max()
+    low, high = numbers.min(), numbers.max()
+    assert high > 100 * low  # so that the scale is logarithmic
+    for step, scene in zip(film.steps, film.scenes, strict=True):
+        for name, (look, _, _) in nodes(scene).items():
+            if (step, name) in numbers.index:
+                share = math.log(numbers[step, name] / low) / math.log(high / low)
+                assert look == f"h-m{round(share * 32)}"
