@@ -14,6 +14,7 @@ Owns the exception tree and the way a message is laid out; knows nothing about g
     ├── RunError               a recorded run cannot be read
     ├── ExpressionError        an expression over a run cannot be read or answered
     ├── FormatError            a file of another format cannot be read or written
+    ├── ParityError            two models cannot be compared
     ├── ReferenceMissingError  NumPy has no opinion on an op, loss or optimizer
     ├── MissingDependencyError an optional package is not installed
     └── Problems               several of the above, found in one go
@@ -219,6 +220,10 @@ class ExpressionError(OpgraphError):
 
 class FormatError(OpgraphError):
     """A file of another format cannot be read or written."""
+
+
+class ParityError(OpgraphError):
+    """Two models cannot be compared."""
 
 
 class ReferenceMissingError(OpgraphError):

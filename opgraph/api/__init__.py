@@ -25,6 +25,7 @@ from opgraph.api.graph import Graph
 from opgraph.api.hindsight import requery
 from opgraph.api.run import Run
 from opgraph.api.training import dry_run, resume, trace, verify_traced
+from opgraph.api.values import compare
 
 __all__ = [
     "Attached",
@@ -34,6 +35,7 @@ __all__ = [
     "attach",
     "branch",
     "build",
+    "compare",
     "debug",
     "diff",
     "draw_curves",

@@ -21,6 +21,7 @@ COMMANDS = {
     "requery": "Ask a recorded training what was not recorded.",
     "branch": "Train on from a step of a recorded training, with something changed.",
     "diff": "Say how two graphs differ, or two recorded trainings.",
+    "compare": "Compare models by their values; name the first node that differs.",
     "runs": "List recorded trainings, and remove those no longer needed.",
     "curves": "Draw quantities of a recorded training over its steps.",
     "animate": "Draw the graph of a recorded training over its steps.",
