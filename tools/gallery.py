@@ -131,6 +131,15 @@ EXHIBITS: Mapping[str, Exhibit] = {
         "opgraph draw sample_graphs/cnn.txt --annotate shape,params,flops --color-by flops",
         partial(drawn, "cnn", **COSTS),
     ),
+    "lenet5-volume": Exhibit(
+        "in space", "opgraph draw sample_graphs/lenet5.txt --style volume",
+        partial(drawn, "lenet5", style="volume"),
+    ),
+    "cnn-volume": Exhibit(
+        "normalisation and activation as slabs",
+        "opgraph draw sample_graphs/cnn.txt --style volume",
+        partial(drawn, "cnn", style="volume"),
+    ),
     "wrong": Exhibit(
         "shapes that do not fit", "opgraph draw sample_graphs/broken/shape_mismatch.txt", wrong
     ),

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 @click.option("--step", type=click.IntRange(1), metavar="K", help="Numbers of this step.")
 @click.option("--reduce", type=click.Choice(["last", "mean", "max"]), default=None,
               help="Of all steps: the last number (the default), mean or maximum.")  # fmt: skip
+@click.option("--style", type=click.Choice(["boxes", "volume"]), default="boxes",
+              help="volume draws the outputs of a CNN as boxes in space, from left to right, with"
+              " neither numbers nor folds.")  # fmt: skip
 @click.option("--theme", type=click.Choice(["light", "dark", "print"]), default="light",
               help="print is black and white.")  # fmt: skip
 @click.option("--direction", type=click.Choice(["TB", "LR"]), default="TB",

@@ -13,6 +13,7 @@ from opgraph.render.draw import (
     EngineName,
     draw_scene,
     draw_svg,
+    draw_volume_svg,
     to_graphviz,
 )
 from opgraph.render.findings import findings_table
@@ -41,6 +42,7 @@ __all__ = [
     "draw_diff_svg",
     "draw_scene",
     "draw_svg",
+    "draw_volume_svg",
     "facts_table",
     "findings_table",
     "make_notes",

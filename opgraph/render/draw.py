@@ -18,6 +18,7 @@ from opgraph.render.picture import Picture
 from opgraph.render.scene import Scene
 from opgraph.render.svg import write_svg
 from opgraph.render.theme import THEMES, ThemeName
+from opgraph.render.volume import volume_scene
 
 if TYPE_CHECKING:
     import graphviz
@@ -125,6 +126,27 @@ def draw_svg(
             notes=notes,
         )
         return write_svg(scene, THEMES[theme])
+
+
+def draw_volume_svg(
+    analysis: Analysis, *, theme: ThemeName = "light", title: str | None = None, legend: bool = True
+) -> str:
+    """The network as stacked volumes from left to right; the same bytes every time.
+
+    Height and depth are the sides of an image, width its channels, all logarithmic. What changes no
+    shape is a slab on the volume before it; connections that skip volumes go over the top.
+
+    Args:
+        analysis: the graph and its facts.
+        theme: `light`, `dark` or `print`, which is black and white.
+        title: above the picture; the graph's name when None, no title when empty.
+        legend: whether colours, sides and totals are told below.
+
+    Raises:
+        GraphError: there are too many volumes for a figure.
+        OpgraphError: shapes do not fit.
+    """
+    return write_svg(volume_scene(analysis, title=title, legend=legend), THEMES[theme])
 
 
 def to_graphviz(analysis: Analysis) -> graphviz.Digraph:

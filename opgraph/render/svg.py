@@ -18,10 +18,10 @@ from opgraph.render.heat import heat_rules
 from opgraph.render.layout import Point
 from opgraph.render.marks import mark_patterns, mark_rules
 from opgraph.render.scene import ORIGIN, Group, Item, Leaf, Path, Rect, Scene, Text
-from opgraph.render.theme import FONT_FAMILY, TYPE, Theme
+from opgraph.render.theme import FONT_FAMILY, TYPE, Theme, mix
 
 ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
-LEVEL = re.compile(r"\b([hdt])-(\w+)")
+LEVEL = re.compile(r"\b([hdtv])-(\w+)")
 UNSAFE = re.compile("[&<>\"']")
 
 
@@ -168,8 +168,8 @@ def _pair(point: Point) -> str:
 
 
 def _levels(scene: Scene) -> dict[str, list[str]]:
-    """Levels (`h`), marks (`d`) and parts of a strip (`t`) that are used, in a fixed order."""
-    found: dict[str, set[str]] = {"h": set(), "d": set(), "t": set()}
+    """Levels (`h`), marks (`d`), parts of a strip (`t`), volumes (`v`) that are used, sorted."""
+    found: dict[str, set[str]] = {"h": set(), "d": set(), "t": set(), "v": set()}
     groups: list[Group | Scene] = [scene]
     while groups:
         for item in groups.pop().children:
@@ -185,6 +185,7 @@ def _styles(theme: Theme, root: str, used: Mapping[str, list[str]]) -> str:
     rules += heat_rules(theme, used["h"]) if used["h"] else []
     rules += mark_rules(theme, root, used["d"])
     rules += _strip_rules(theme) if used["t"] else []
+    rules += _volume_rules(theme, used["v"])
     return "".join(f"#{root} {selector}{{{body}}}\n" for selector, body in rules)
 
 
@@ -194,6 +195,16 @@ def _strip_rules(theme: Theme) -> Iterable[tuple[str, str]]:
     yield ".t-loss", f"fill:none;stroke:{theme.muted};stroke-width:1.25;stroke-linejoin:round"
     yield ".t-cursor", f"fill:{theme.border}"
     yield ".t-dot", f"fill:{theme.text}"
+
+
+def _volume_rules(theme: Theme, used: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Faces of volumes: the front in the light, the lid lighter, the side in the shade."""
+    for category, colour in theme.categories.items():
+        if category not in used:
+            continue
+        line = f"stroke:{mix(theme.text, colour, 0.35)};stroke-width:0.75;stroke-linejoin:round"
+        for face, share in (("front", 0.55), ("lid", 0.32), ("side", 0.78)):
+            yield f".v-{category}.{face}", f"fill:{mix(colour, theme.surface, share)};{line}"
 
 
 def _definitions(theme: Theme, root: str, used: Mapping[str, list[str]], body: str) -> str:
