@@ -123,9 +123,12 @@ def _grouped(names: Sequence[str], prints: dict[str, int]) -> dict[int, list[str
 
 
 def _by_neighbours(pairs: Pairs) -> bool:
-    """Pair each free node with the best of those that stand beside its neighbours' partners."""
+    """Pair each free node with the best of those beside its neighbours' partners, both ways."""
     found = False
-    for name in pairs.free[0]:
+    free = pairs.free[0]
+    for name in (*free, *reversed(free)):
+        if name in pairs.partner:
+            continue
         node = pairs.left[name]
         near = dict.fromkeys(_beside(pairs, name))
         alike = [other for other in near if pairs.right[other].kind is node.kind]
