@@ -174,7 +174,9 @@ def _compared(
         *_weight_changes(*nodes, partner),
         *_unequal("label", "", nodes[0].label, nodes[1].label),
     ]
-    return NodeDiff(old, new, tuple(changes), tuple(_effects(left[old], right[new])))
+    told = {change[2:] for change in changes if change.name == "shape"}  # an input's is its own
+    effects = [c for c in _effects(left[old], right[new]) if c.kind != "shape" or c[2:] not in told]
+    return NodeDiff(old, new, tuple(changes), tuple(effects))
 
 
 def _unequal(kind: Kind, name: str, left: Any, right: Any) -> Iterator[Change]:

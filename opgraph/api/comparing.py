@@ -28,8 +28,8 @@ def diff(
     Args:
         left: a graph or whatever `read` takes; or a `Run`, or the path of one.
         right: another one. A run beside a graph stands for the graph that was trained.
-        output: of graphs, a picture of both in one (.svg); of runs, loss and metrics of both (.svg,
-            .png or .pdf), which needs matplotlib.
+        output: a picture (.svg, .png or .pdf): of graphs both in one; of runs loss and metrics of
+            both, which needs matplotlib.
         options: for graphs: `input_shape` and `num_classes` as `Graph.analyze` takes them, `theme`,
             `title` and `fold` of the picture as `opgraph.render.draw_diff_svg` takes them.
 
@@ -74,12 +74,15 @@ def diff_of_graphs(
 ) -> GraphDiff:
     """How two graphs differ, drawn if `output` is given; see `diff`."""
     from opgraph.analysis import diff_graphs
-    from opgraph.files import write_text
-    from opgraph.render import draw_diff_svg
+    from opgraph.files import write_bytes
+    from opgraph.render import checked_suffix, draw_diff_svg, picture_bytes
 
+    if output is not None:
+        checked_suffix(Path(output))
     found = diff_graphs(*(side.analyze(input_shape, num_classes) for side in (left, right)))
     if output is not None:
-        write_text(Path(output), draw_diff_svg(found, **options))
+        svg = draw_diff_svg(found, **options)
+        write_bytes(Path(output), picture_bytes(svg, Path(output)))
     return found
 
 

@@ -26,8 +26,8 @@ LONGEST = 44
 @click.argument("left", metavar="A")
 @click.argument("right", metavar="B")
 @click.option("-o", "--output", default=None, metavar="FILE",
-              help="Draw it. Of graphs both in one picture: .svg. Of runs loss and metrics of both:"
-              " .svg, .png or .pdf.")  # fmt: skip
+              help="Draw it to this .svg, .png or .pdf: both graphs in one picture; of runs loss and"
+              " metrics of both.")  # fmt: skip
 @click.option("--all", "every", is_flag=True,
               help="List nodes, too, whose shapes or parameters only follow.")  # fmt: skip
 @click.option("--input-shape", type=ShapeType(),

@@ -207,3 +207,11 @@ def test_as_plain_data():
         ],
         "effects": [{"kind": "params", "name": "", "left": 112, "right": 304}],
     }  # fmt: skip
+
+
+def test_the_shape_of_an_input_is_told_once():
+    found = diff_graphs(facts(BASE), facts(BASE.replace("(8, 8, 3)", "(4, 4, 3)")))
+    assert [tuple(change) for change in found.nodes[0].changes] == [
+        ("attribute", "shape", (8, 8, 3), (4, 4, 3))
+    ]
+    assert found.nodes[0].effects == ()

@@ -103,6 +103,14 @@ def test_the_same_graph(opgraph, graph, tmp_path):
     assert err == ""
 
 
+def test_a_picture_that_cannot_be_is_refused_before_anything_is_said(opgraph, graph, tmp_path):
+    code, out, err = opgraph("diff", graph, graph, "-o", tmp_path / "d.gif")
+    assert (code, out) == (2, "")
+    assert err == (
+        f"error: {tmp_path / 'd.gif'}: pictures are written as .svg, .png, .pdf, received '.gif'\n"
+    )
+
+
 def test_graphs_as_json(opgraph, graph, runs):
     code, out, _ = opgraph("diff", runs[0], graph, "--json")
     assert code == 1
