@@ -26,7 +26,7 @@ LONGEST = 44
 @click.argument("left", metavar="A")
 @click.argument("right", metavar="B")
 @click.option("-o", "--output", default=None, metavar="FILE",
-              help="Draw it to this .svg, .png or .pdf: both graphs in one picture; of runs loss and"
+              help="Draw to this .svg, .png or .pdf: both graphs in one picture; of runs loss and"
               " metrics of both.")  # fmt: skip
 @click.option("--all", "every", is_flag=True,
               help="List nodes, too, whose shapes or parameters only follow.")  # fmt: skip
