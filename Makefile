@@ -19,11 +19,13 @@ $(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --constraint constraints.txt --editable ".[all]" --group dev
 	@touch $@ $(VENV)/train
 
-## demo: the main job on the sample network: read, draw, train on real images, measure every step
+## demo: the main job on the sample network: read, draw, train on real images, measure every step,
+##       and explain the last one as a page (runs/demo/story.html)
 demo: $(VENV)/train
 	@$(BIN)/opgraph show sample_graphs/cnn.txt
 	@$(BIN)/opgraph trace sample_graphs/cnn.txt --data digits --steps 400 \
 	    --set 'batch_norm*.momentum=0.9' --output runs/demo --overwrite
+	@$(BIN)/opgraph explain runs/demo -o runs/demo/story.html
 
 ## test: all tests but the slow ones
 test: $(VENV)/dev

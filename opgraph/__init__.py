@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opgraph.api import (
         Attached,
         Graph,
+        LessonPage,
         Run,
         animate,
         attach,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         evaluate,
         export_run,
         from_keras,
+        lesson,
         node_names,
         open_run,
         plot,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Attached",
     "Graph",
+    "LessonPage",
     "OpgraphError",
     "Run",
     "__version__",
@@ -64,6 +67,7 @@ __all__ = [
     "evaluate",
     "export_run",
     "from_keras",
+    "lesson",
     "node_names",
     "open_run",
     "plot",

@@ -23,6 +23,7 @@ from opgraph.api.functions import (
 )
 from opgraph.api.graph import Graph
 from opgraph.api.hindsight import requery
+from opgraph.api.lessons import LessonPage, lesson
 from opgraph.api.run import Run
 from opgraph.api.training import dry_run, resume, trace, verify_traced
 from opgraph.api.values import compare
@@ -30,6 +31,7 @@ from opgraph.api.values import compare
 __all__ = [
     "Attached",
     "Graph",
+    "LessonPage",
     "Run",
     "animate",
     "attach",
@@ -43,6 +45,7 @@ __all__ = [
     "evaluate",
     "export_run",
     "from_keras",
+    "lesson",
     "node_names",
     "open_run",
     "plot",

@@ -7,18 +7,19 @@ told `story`'s, how it looks `render`'s.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opgraph.errors import RunError, suggest
 
 if TYPE_CHECKING:
+    from opgraph.analysis import Analysis
     from opgraph.api.run import Run
     from opgraph.record import Array
     from opgraph.story import RunFacts, Story
 
-SUFFIXES = (".txt", ".md")
+SUFFIXES = (".txt", ".md", ".html")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +29,14 @@ class Explanation:
     Attributes:
         story: what is told.
         lang: `en` or `zh`.
+        analysis: of the network, which the page draws.
+        node: the one node that is told; None tells of all.
     """
 
     story: Story
     lang: str = "en"
+    analysis: Analysis | None = field(default=None, repr=False)
+    node: str | None = None
 
     def text(self, width: int = 80) -> str:
         """As terminal text."""
@@ -47,6 +52,12 @@ class Explanation:
 
         return to_markdown(self.story, read_catalogue(self.lang))
 
+    def html(self) -> str:
+        """As a self-contained page."""
+        from opgraph.api.story_page import story_page
+
+        return story_page(self.story, self.lang, self.analysis, self.node)
+
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
         from opgraph.render.story import story_data
@@ -55,7 +66,7 @@ class Explanation:
         return story_data(self.story, read_catalogue(self.lang))
 
     def write(self, path: str | Path) -> None:
-        """Write it: `.txt` or `.md`, by the suffix.
+        """Write it: `.txt`, `.md` or `.html`, by the suffix.
 
         Raises:
             RunError: the suffix is another one, or the file cannot be written.
@@ -66,6 +77,7 @@ class Explanation:
         ways: dict[str, Callable[[], str]] = {
             ".txt": self.text,
             ".md": self.markdown,
+            ".html": self.html,
         }
         write_text(Path(path), ways[Path(path).suffix.lower()](), RunError)
 
@@ -155,8 +167,9 @@ def explain(
 
     chosen = check_request(run, step, node, phase, lang, index)
     tensors = run.replay(unverified=unverified, notify=notify).at(chosen)
+    analysis = run.graph.analyze()
     story = tell_story(
-        run.graph.analyze(),
+        analysis,
         tensors,
         run_facts(run),
         node=node,
@@ -164,7 +177,7 @@ def explain(
         example=example,
         index=read_index(index),
     )
-    return Explanation(story, lang)
+    return Explanation(story, lang, analysis, node)
 
 
 def run_facts(run: Run) -> RunFacts:

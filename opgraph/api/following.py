@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from opgraph.story import Element, Life, Story
 
 SECONDS = 60.0  # steps are left out unasked where all would take longer
-DOCS = {
-    "value": "before the update",
-    "gradient": "of the loss",
-    "momentum": "the optimizer's memory of gradients, after the update",
-    "velocity": "its memory of squared gradients, after the update",
-    "change": "what the update adds",
-}
-TEXTS, CURVES, PICTURES = (".txt", ".md", ".csv"), (".svg", ".png", ".pdf"), (".svg", ".png")
+NAMES = {"value": "column.value", "gradient": "column.grad", "change": "column.change"}
+OUTPUT_DOCS = {"gradient": "page.curve_gradient", "change": "page.curve_distance"}
+WEIGHT_DOCS = {name: f"page.curve_{name}"
+               for name in ("value", "gradient", "momentum", "velocity", "change")}  # fmt: skip
+TEXTS, CURVES, PICTURES = (
+    (".txt", ".md", ".html", ".csv"),
+    (".svg", ".png", ".pdf"),
+    (".svg", ".png"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,26 @@ class Following:
         from opgraph.story import read_catalogue
 
         return to_markdown(self.story, read_catalogue(self.lang))
+
+    def html(self) -> str:
+        """As a self-contained page: its curves, what an output sees of the image, and the story.
+
+        Raises:
+            MissingDependencyError: matplotlib is not installed.
+        """
+        from dataclasses import replace
+
+        from opgraph.api.story_page import curves, story_page
+        from opgraph.story import seen_pictures
+
+        element, story = self.life.element, self.story
+        if element.weight is None:
+            seen = seen_pictures(self.life)
+            titles = [picture.title for picture in seen]
+            said = [item for item in story.opening if item not in titles]
+            story = replace(story, opening=(*said, *seen))
+        drawn = curves(self.series(), str(element))
+        return story_page(story, self.lang, self.life.most.analysis, element.node, [drawn])
 
     def columns(self) -> dict[str, list[Any]]:
         """Each step's numbers, by name; None where there is none."""
@@ -100,16 +121,25 @@ class Following:
     def series(self) -> list[list[Series]]:
         """Value, gradient, slots and change over the steps, as curves are drawn from."""
         from opgraph.render.curves import own_series
+        from opgraph.story import read_catalogue
 
-        columns = self.columns()
+        words, columns = read_catalogue(self.lang).sentences, self.columns()
+        docs = OUTPUT_DOCS if self.life.element.weight is None else WEIGHT_DOCS
         return [
-            [own_series(name, DOCS.get(name, ""), columns["step"], column)]
+            [
+                own_series(
+                    words.get(NAMES.get(name, ""), name),
+                    words.get(docs.get(name, ""), ""),
+                    columns["step"],
+                    column,
+                )
+            ]
             for name, column in columns.items()
             if name not in ("step", "number") and any(x is not None for x in column)
         ]
 
     def write(self, path: str | Path) -> None:
-        """Write it, by the suffix: `.txt`, `.md`, `.csv`, or a picture.
+        """Write it, by the suffix: `.txt`, `.md`, `.html`, `.csv`, or a picture.
 
         The picture of a weight (`.svg`, `.png`, `.pdf`) has its curves; that of an output (`.svg`,
         `.png`) the input image with the part that it sees.
@@ -127,6 +157,8 @@ class Following:
                 write_text(target, self.text(), RunError)
             case ".md":
                 write_text(target, self.markdown(), RunError)
+            case ".html":
+                write_text(target, self.html(), RunError)
             case ".csv":
                 self._write_csv(target)
             case _ if is_output:

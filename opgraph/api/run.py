@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from opgraph.api.exporting import Exported
     from opgraph.api.following import Following
     from opgraph.api.graph import Graph
+    from opgraph.api.lessons import LessonPage
     from opgraph.record import Record, SiteKind, StepTensors
     from opgraph.render.curves import Series
     from opgraph.runtime import Autopsy, Evaluation, Prediction, Replay
@@ -253,6 +254,21 @@ class Run:
             self, element, output=output, steps=steps, lang=lang, unverified=unverified,
             notify=notify, on_step=on_step,
         )  # fmt: skip
+
+    def lesson(self, *, lang: str = "en", seed: int = 0, **options: Any) -> LessonPage:
+        """A lesson on the network for a class, with questions and a worksheet.
+
+        Args:
+            lang: `en` or `zh`.
+            seed: another one asks about other nodes and elements.
+            options: data, unverified, notify; see `opgraph.api.lessons.lesson_of`.
+
+        Raises:
+            RunError: there is no such language, or the steps cannot be had again.
+        """
+        from opgraph.api.lessons import lesson_of
+
+        return lesson_of(self, lang=lang, seed=seed, **options)
 
     def autopsy(
         self,

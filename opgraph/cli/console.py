@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # What stands for a character that the console cannot print; anything else becomes "?".
-PLAIN = {"│": "|", "─": "-", "→": "->", "×": "x", "−": "-", "…": "...", "✓": "ok", "≥": ">=",
-         "·": ".", "≈": "~", "└": "`", "├": "|", "•": "*",
+PLAIN = {"│": "|", "─": "-", "→": "->", "←": "<-", "×": "x", "−": "-", "…": "...", "✓": "ok",
+         "≥": ">=", "·": ".", "≈": "~", "└": "`", "├": "|", "•": "*",
          "√": "sqrt", "Σ": "sum", "‖": "|", "✗": "X", "±": "+-", "“": '"', "”": '"'}  # fmt: skip
 
 

@@ -16,7 +16,7 @@ PHASES = ("initial", "forward", "loss", "backward", "update", "moving")
 
 @click.command(
     epilog="Examples: opgraph explain runs/first --step 20 --node conv2d_1;"
-    " opgraph explain runs/first --lang zh -o story.md"
+    " opgraph explain runs/first --lang zh -o story.html"
 )
 @click.argument("run", metavar="RUN")
 @click.option("--step", type=int, help="Which step, from 1; the last one when left out.")
@@ -25,7 +25,7 @@ PHASES = ("initial", "forward", "loss", "backward", "update", "moving")
 @click.option("--example", type=int, metavar="E", help="Example of the batch, from 0.")
 @click.option("--phase", metavar="PHASE", help=f"One of {', '.join(PHASES)}; all when left out.")
 @click.option("--lang", default="en", show_default=True, metavar="en|zh", help="Language.")
-@click.option("-o", "--output", help="Write to a .txt or .md file.")
+@click.option("-o", "--output", help="Write to a .txt, .md or .html file.")
 @click.option("--unverified", is_flag=True, help="Explain numbers that differ from the record too.")
 @json_option
 def command(

@@ -28,7 +28,7 @@ Examples:
 @click.option("--steps", type=StepsType(), help="Which steps, both included: 1..50.")
 @click.option("--lang", default="en", show_default=True, metavar="en|zh", help="Language.")
 @click.option("-o", "target", metavar="FILE",
-              help="Draw it (.svg, .png, .pdf) or write it (.txt, .md, .csv).")  # fmt: skip
+              help="Draw it (.svg, .png, .pdf) or write it (.txt, .md, .html, .csv).")  # fmt: skip
 @click.option("--csv", "csv_file", metavar="FILE.csv", help="Write every step to a CSV file.")
 @click.option("--unverified", is_flag=True, help="Take numbers that differ from the record, too.")
 @json_option

@@ -28,6 +28,7 @@ COMMANDS = {
     "inspect": "Show the exact tensors of any step of a recorded training.",
     "explain": "Explain how one training step came to its numbers.",
     "follow": "Follow one weight or output through the steps of a recorded training.",
+    "lesson": "Make a lesson on a network for a class, with questions and a worksheet.",
     "export": "Write a recorded training for other tools.",
     "evaluate": "Test a recorded training on held-out data.",
     "predict": "Classify images with a recorded training.",

@@ -23,6 +23,7 @@ from opgraph.story.life import Element, Life, Moment, live, read_element
 from opgraph.story.model import (
     PHASES,
     Block,
+    Cell,
     Check,
     Item,
     Phase,
@@ -43,6 +44,7 @@ __all__ = [
     "Block",
     "Call",
     "Catalogue",
+    "Cell",
     "Check",
     "Element",
     "Expr",

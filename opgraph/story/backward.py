@@ -55,7 +55,7 @@ def _incoming(view: NodeView) -> Iterator[Item]:
     edges = [e for e in view.step.analysis.graph.edges_from(view.name) if e.port == 0]
     if len(edges) > 1:
         parts = [view.step.nodes[edge.target].pulled_input(edge.slot, here) for edge in edges]
-        names = ", ".join(edge.target for edge in edges)
+        names = [edge.target for edge in edges]
         yield say("backward.joined", count=len(edges), readers=names)
         if all(part is not None for part in parts) and not _is_head(view):
             yield worked(

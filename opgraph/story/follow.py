@@ -166,7 +166,7 @@ def _row(moment: Moment, slots: Sequence[str], is_output: bool, is_peak: bool) -
     cells: list[Cell] = [str(moment.step), *("" if x is None else x for x in known)]
     if is_output:
         cells.append("" if moment.number is None else str(moment.number))
-    return (*cells, "<-" if is_peak else "")
+    return (*cells, "←" if is_peak else "")
 
 
 # Why --------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def _row(moment: Moment, slots: Sequence[str], is_output: bool, is_peak: bool) -
 
 def _of_weight(life: Life, weight: str) -> Iterator[tuple[str, list[Item]]]:
     step, node = life.most, life.element.node
-    items = _about(step, named(node, f"{weight}.grad", life.element.at))
+    items = told_gradient(step, named(node, f"{weight}.grad", life.element.at))
     line = items[-1] if items else None
     each = line.by_example if isinstance(line, Worked) else None
     if each is None and life.peak.gradient is not None:
@@ -186,10 +186,10 @@ def _of_weight(life: Life, weight: str) -> Iterator[tuple[str, list[Item]]]:
         why = [say("follow.untold", kind=step.nodes[node].kind)]
     yield "examples", why
     yield "backward", items
-    yield "update", _updated(step, weight)
+    yield "update", told_update(step, weight)
 
 
-def _about(step: StepView, name: str) -> list[Item]:
+def told_gradient(step: StepView, name: str) -> list[Item]:
     """What the way back tells of one number: up to its line, from behind the line before."""
     found: list[Item] = []
     for block in tell_backward(step):
@@ -202,7 +202,8 @@ def _about(step: StepView, name: str) -> list[Item]:
     return []
 
 
-def _updated(step: StepView, weight: str) -> list[Item]:
+def told_update(step: StepView, weight: str) -> list[Item]:
+    """What is told of the update of one weight of the node that is told."""
     found: list[Item] = []
     here = False
     for block in tell_update(step):

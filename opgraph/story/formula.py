@@ -84,6 +84,8 @@ class Over:
 Expr = Num | Sym | Sum | Minus | Product | Fraction | Power | Call | Over
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "ceil": math.ceil,
+    "floor": math.floor,
     "sqrt": math.sqrt,
     "exp": math.exp,
     "ln": math.log,

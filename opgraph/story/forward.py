@@ -11,6 +11,7 @@ from opgraph.story.checks import worked
 from opgraph.story.formula import Num
 from opgraph.story.kinds import FORWARD
 from opgraph.story.model import Block, Item, Sentence, Table, say
+from opgraph.story.numerals import shape_text
 from opgraph.story.view import NodeView, StepView, named
 
 _ = families
@@ -45,11 +46,6 @@ def _told(view: NodeView) -> Iterator[Item]:
 def step_output(view: NodeView) -> object:
     """The recorded output; None where there is none."""
     return view.step.get(view.name, "output")
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """A shape as people write it."""
-    return " × ".join(map(str, shape)) or "1"
 
 
 def _by_reference(view: NodeView) -> Iterator[Item]:

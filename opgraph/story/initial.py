@@ -11,7 +11,7 @@ import numpy as np
 from opgraph.record import Array
 from opgraph.story.checks import EPSILON_32, worked
 from opgraph.story.formula import Expr, Fraction, Num, Sum, Sym, add, root, times
-from opgraph.story.model import Block, Cell, Item, Table, say
+from opgraph.story.model import Block, Cell, Item, Table, Worked, say
 from opgraph.story.view import NodeView, StepView
 
 TRUNCATED = 0.87962566103423978  # deviation of a standard normal cut at 2, as in Keras
@@ -81,6 +81,12 @@ def _told(view: NodeView) -> Iterator[Item]:
 
 
 def _count(view: NodeView) -> Iterator[Item]:
+    yield say("initial.count", weights=list(view.facts.weights or ()))
+    yield count_params(view)
+
+
+def count_params(view: NodeView) -> Worked:
+    """How many numbers the weights of a node are: the product of each shape, added."""
     shapes = [
         tuple(int(d or 0) for d in weight.shape) for weight in (view.facts.weights or {}).values()
     ]
@@ -88,10 +94,9 @@ def _count(view: NodeView) -> Iterator[Item]:
         times(*(Num(d) for d in shape)) if len(shape) > 1 else Num(math.prod(shape))
         for shape in shapes
     )
-    yield say("initial.count", weights=", ".join(view.facts.weights or ()))
     expression: Expr = terms[0] if len(terms) == 1 else Sum(terms)
     known = view.facts.params
-    yield worked(
+    return worked(
         f"{view.name}.params",
         None,
         expression,

@@ -6,6 +6,7 @@ Owns that choice and the spelling of numbers; knows no network.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from opgraph.story.formula import Expr, evaluate
 
@@ -28,6 +29,15 @@ def numeral(value: float, digits: int = USUAL) -> str:
         mantissa, exponent, power = text.partition("e")
         text = f"{mantissa}e{int(power)}" if exponent else text
     return text.replace("-", MINUS, 1) if text.startswith("-") else text
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape as people write it.
+
+    >>> shape_text((3, 3)), shape_text(())
+    ('3 × 3', '1')
+    """
+    return " × ".join(map(str, shape)) or "1"
 
 
 def rounded(value: float, digits: int) -> float:

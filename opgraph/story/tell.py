@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -63,13 +63,24 @@ def tell_story(
         raise RunError(
             f"the batch has examples 0 to {step.batch - 1}, received {example}", where="example"
         )
-    chosen = _worst(step) if example is None else example
+    chosen = worst_example(step) if example is None else example
     step = replace(step, example=chosen, only=node)
     if index is not None and node is not None:
         _check_index(step, node, index)
-    names = PHASES if phase is None else (phase,)
+    return tell_phases(step, PHASES if phase is None else (phase,), example)
+
+
+def tell_phases(step: StepView, names: Sequence[str] = PHASES, given: int | None = None) -> Story:
+    """Tell phases of a step, of the nodes and the example that the view says.
+
+    Args:
+        step: the step as it is looked at.
+        names: which phases.
+        given: the example, where it is not the one with the largest loss that is followed.
+    """
     phases = tuple(Phase(name, tuple(TELLERS[name](step))) for name in names)
-    return Story(tensors.step, chosen, tensors.verified, tuple(_opening(step, example)), phases)
+    opening = tuple(_opening(step, given))
+    return Story(step.tensors.step, step.example, step.tensors.verified, opening, phases)
 
 
 def check_choice(graph: OpGraph, node: str | None, phase: str | None) -> None:
@@ -100,7 +111,7 @@ def _check_index(step: StepView, node: str, index: Index) -> None:
         )
 
 
-def _worst(step: StepView) -> int:
+def worst_example(step: StepView) -> int:
     """The example with the largest loss, where that is known; else with the largest gradient."""
     for head in head_views(step):
         if head.is_told:

@@ -63,6 +63,7 @@ class StepView:
         example: which example of the batch is followed.
         index: the user's own choice of an element, for tensors of that many axes.
         only: the one node that is told; all when left out.
+        some: the nodes that are told, if those are several but not all.
     """
 
     analysis: Analysis
@@ -71,11 +72,17 @@ class StepView:
     example: int = 0
     index: Index | None = None
     only: str | None = None
+    some: frozenset[str] | None = None
 
     @property
     def told(self) -> list[NodeView]:
         """The nodes that are told, in topological order."""
-        return [view for name, view in self.nodes.items() if self.only in (None, name)]
+        known = self.nodes.items()
+        return [
+            view
+            for name, view in known
+            if self.only in (None, name) and (self.some is None or name in self.some)
+        ]
 
     @cached_property
     def nodes(self) -> dict[str, NodeView]:

@@ -69,7 +69,8 @@ def test_what_cannot_be_meant_ends_in_one_error(opgraph, run, tmp_path):
     )
     code, _, err = opgraph("follow", run.path, "fc/bias[0]", "-o", tmp_path / "x.gif")
     assert code == 2
-    assert "expected a file that ends in .svg, .png, .pdf, .txt, .md, .csv, received 'x.gif'" in err
+    known = ".svg, .png, .pdf, .txt, .md, .html, .csv"
+    assert f"expected a file that ends in {known}, received 'x.gif'" in err
     code, _, err = opgraph("follow", run.path, "fc/bias[0]", "--csv", "x.txt")
     assert code == 2
     assert "--csv writes a CSV file: name it *.csv; received 'x.txt'" in err

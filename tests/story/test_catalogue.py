@@ -83,3 +83,11 @@ def test_blanks_are_filled():
 def test_an_unknown_language_is_refused():
     with pytest.raises(RunError, match="expected one of en, zh, received 'de'"):
         read_catalogue("de")
+
+
+def test_a_list_has_the_marks_of_its_language():
+    sentence = say("initial.count", weights=["kernel", "bias"])
+    assert read_catalogue("en").text(sentence).endswith("keeps: kernel, bias.")
+    assert read_catalogue("zh").text(sentence).endswith("kernel、bias。")
+    names = [text for text, is_name in read_catalogue("zh").pieces(sentence) if is_name]
+    assert names == ["kernel", "bias"]

@@ -17,9 +17,11 @@ from opgraph.render.curves.series import (
     recorded_steps,
     value_at,
 )
+from opgraph.render.curves.style import CurveTheme
 
 __all__ = [
     "CurveOptions",
+    "CurveTheme",
     "Series",
     "catalogue",
     "check_suffix",

@@ -4,7 +4,7 @@ Owns the document around a body, its security policy, and the style that all pag
 know what a page tells.
 """
 
-from opgraph.render.page.shell import document
+from opgraph.render.page.shell import document, themed
 from opgraph.render.svg import escape
 
-__all__ = ["document", "escape"]
+__all__ = ["document", "escape", "themed"]

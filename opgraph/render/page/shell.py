@@ -16,7 +16,7 @@ ENDS = re.compile(r"</(style|script)|<!--", re.IGNORECASE)
 
 
 def document(title: str, body: str, *, lang: str, style: str = "", script: str = "") -> str:
-    """A whole page as one UTF-8 file that loads nothing from anywhere.
+    r"""A whole page as one UTF-8 file that loads nothing from anywhere.
 
     The browser is told to run no script but the one given, by its hash, and to fetch nothing.
     Colours follow the reader's system, or `data-theme="light"` or `"dark"` at the root element.
@@ -31,7 +31,7 @@ def document(title: str, body: str, *, lang: str, style: str = "", script: str =
     Raises:
         ValueError: style or script would end its own element.
 
-    >>> print(document("a < b", "<main></main>", lang="en")[:97])
+    >>> print(*document("a < b", "<main></main>", lang="en").splitlines()[:5], sep="\n")
     <!DOCTYPE html>
     <html lang="en">
     <head>
@@ -52,6 +52,15 @@ def document(title: str, body: str, *, lang: str, style: str = "", script: str =
         '<meta name="generator" content="opgraph">\n'
         f"<style>\n{base_style()}{style}</style>\n</head>\n<body>\n{body}\n{tail}</body>\n</html>\n"
     )
+
+
+def themed(light: str, dark: str) -> str:
+    """HTML of which a reader sees the part that fits the theme of the page; paper gets the light.
+
+    >>> themed("a", "b")
+    '<div class="only-light">a</div><div class="only-dark">b</div>'
+    """
+    return f'<div class="only-light">{light}</div><div class="only-dark">{dark}</div>'
 
 
 def policy(script: str = "") -> str:

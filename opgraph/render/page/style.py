@@ -19,6 +19,7 @@ LINKS: Mapping[ThemeName, Category] = {
     "print": "convolution",
 }
 FONTS = f"system-ui,-apple-system,'Segoe UI',Roboto,{FONT_FAMILY}"
+MATH = "'Cambria Math','STIX Two Math','Latin Modern Math','DejaVu Math TeX Gyre',math,serif"
 CODE = f"ui-monospace,'SF Mono',Consolas,'Liberation Mono',{FONT_FAMILY},monospace"
 
 
@@ -27,7 +28,7 @@ def base_style() -> str:
     """Colours of all themes, then the style of text, tables and folds; see `read_style`."""
     light, dark, ink = (_rule(tokens(THEMES[name])) for name in ("light", "dark", "print"))
     return (
-        f":root{{color-scheme:light;--sans:{FONTS};--code:{CODE};{light}}}\n"
+        f":root{{color-scheme:light;--sans:{FONTS};--code:{CODE};--math:{MATH};{light}}}\n"
         "@media screen and (prefers-color-scheme:dark){:root:not([data-theme=light])"
         f"{{color-scheme:dark;{dark}}}}}\n"
         f"@media screen{{:root[data-theme=dark]{{color-scheme:dark;{dark}}}}}\n"

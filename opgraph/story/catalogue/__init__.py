@@ -6,10 +6,11 @@ Owns reading them and filling their blanks; what is said when is the phases' to 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from string import Formatter
 from typing import Any
 
 from opgraph.errors import RunError, suggest
@@ -17,6 +18,7 @@ from opgraph.story.model import Sentence
 from opgraph.story.numerals import numeral
 
 LANGUAGES = ("en", "zh")
+BETWEEN = {"en": ", ", "zh": "、"}  # the parts of a list
 FEW = 4  # digits of a number inside a sentence
 
 
@@ -34,8 +36,19 @@ class Catalogue:
 
     def text(self, sentence: Sentence) -> str:
         """A sentence with its blanks filled."""
-        values = {name: _written(value) for name, value in sentence.values.items()}
-        return self.sentences[sentence.key].format_map(values)
+        return "".join(text for text, _ in self.pieces(sentence))
+
+    def pieces(self, sentence: Sentence) -> Iterator[tuple[str, bool]]:
+        """The same in pieces, each with whether it is a name that stands in a blank."""
+        for words, blank, _, _ in Formatter().parse(self.sentences[sentence.key]):
+            yield words, False
+            if blank is not None:
+                value = sentence.values[blank]
+                for at, part in enumerate(value if isinstance(value, list) else [value]):
+                    if at:
+                        yield BETWEEN[self.language], False
+                    is_name = isinstance(part, str) and any(letter.isalpha() for letter in part)
+                    yield _written(part), is_name
 
     def __getitem__(self, key: str) -> str:
         return self.sentences[key]

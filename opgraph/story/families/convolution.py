@@ -18,6 +18,7 @@ from opgraph.story.families.linear import (
 from opgraph.story.formula import Expr, Over, Sym, add, times
 from opgraph.story.kinds import backward, forward
 from opgraph.story.model import Item, Picture, say
+from opgraph.story.numerals import shape_text
 from opgraph.story.sliding import Axis, Place, make_axes, reads, seen
 from opgraph.story.terms import products
 from opgraph.story.view import Index, NodeView, named, wide
@@ -70,6 +71,16 @@ class Window(NamedTuple):
             ..., channel % size, start : start + filters
         ]
 
+    def met(self) -> tuple[list[Place], Array, Array]:
+        """Offsets in the window of the chosen output, the numbers there, and their weights."""
+        place, channel = self.apart(self.view.at)
+        cells = reads(self.axes, place)
+        inputs, weights = self.inputs_of(channel)
+        row = self.source[self.view.step.example]
+        left = np.array([row[p][inputs] for _, p in cells], np.float64)
+        right = np.array([weights[k] for k, _ in cells], np.float64)
+        return [k for k, _ in cells], left, right
+
     def channels_of(self, at: Index) -> tuple[int, int]:
         """Input and output channel that an element of the kernel connects."""
         if self.depthwise:
@@ -78,7 +89,8 @@ class Window(NamedTuple):
         return group * self.kernel.shape[-2] + at[-2], at[-1]
 
 
-def _window(view: NodeView) -> Window:
+def window_of(view: NodeView) -> Window:
+    """The convolution of a node."""
     op, first = view.op, view.op.data_format == "channels_first"
     source, output = view.read(), view.output
     spatial = slice(2, None) if first else slice(1, -1)
@@ -97,12 +109,9 @@ def tell_forward(view: NodeView) -> Iterator[Item]:
     if "kernel" not in view.weights:
         yield say("forward.weights_unknown")
         return
-    slide = _window(view)
-    place, channel = slide.apart(view.at)
-    cells = reads(slide.axes, place)
-    inputs, weights = slide.inputs_of(channel)
-    left = np.array([slide.source[(view.step.example, *p)][inputs] for _, p in cells], np.float64)
-    right = np.array([weights[k] for k, _ in cells], np.float64)
+    slide = window_of(view)
+    _, channel = slide.apart(view.at)
+    cells, left, right = slide.met()
     offset = [float(view.weights["bias"][channel])] if "bias" in view.weights else []
     told = products(left, right, *offset)
     yield from _about(slide, len(cells), told.terms - len(offset))
@@ -119,7 +128,10 @@ def _about(slide: Window, cells: int, terms: int) -> Iterator[Item]:
     per_cell = terms // max(1, cells)
     key = "forward.depthwise.what" if slide.depthwise else "forward.conv.what"
     yield say(
-        key, window=size, channels=per_cell, filters=view.output.shape[1 if slide.first else -1]
+        key,
+        window=shape_text(size),
+        channels=per_cell,
+        filters=view.output.shape[1 if slide.first else -1],
     )
     yield from _pictured(slide, place)
     outside = int(np.prod(size)) - cells
@@ -162,7 +174,7 @@ def tell_backward(view: NodeView) -> Iterator[Item]:
     if grad is None or "kernel" not in view.weights:
         yield say("backward.by_reference")
         return
-    slide = _window(view)
+    slide = window_of(view)
     delta = slide.last(grad)
     if view.input_grad() is not None:
         yield from _input_gradient(slide, delta)

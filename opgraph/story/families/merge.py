@@ -17,7 +17,8 @@ from opgraph.story.view import Index, NodeView, named
 KINDS = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
 
 
-def _expression(kind: str, terms: tuple[Expr, ...]) -> Expr:
+def merged(kind: str, terms: tuple[Expr, ...]) -> Expr:
+    """What a merge makes of the numbers of its branches."""
     first, *rest = terms
     table: dict[str, Expr] = {
         "Add": Sum(terms),
@@ -30,7 +31,7 @@ def _expression(kind: str, terms: tuple[Expr, ...]) -> Expr:
     return table[kind]
 
 
-def _stretched(at: Index, array: Array) -> Index:
+def stretched(at: Index, array: Array) -> Index:
     """Where an input of its own shape is read for an element of the output."""
     tail = at[1:] if array.ndim == len(at) else at[len(at) - array.ndim + 1 :]
     inside = tuple(0 if size == 1 else i for i, size in zip(tail, array.shape[1:], strict=True))
@@ -41,12 +42,12 @@ def _stretched(at: Index, array: Array) -> Index:
 def tell_merge(view: NodeView) -> Iterator[Item]:
     """One number of each branch, and what is made of them."""
     arrays = [view.read(slot) for slot in range(len(view.reads))]
-    values = [float(array[_stretched(view.here, array)]) for array in arrays]
-    yield say("forward.merge", kind=view.kind, sources=", ".join(map(str, view.reads)))
+    values = [float(array[stretched(view.here, array)]) for array in arrays]
+    yield say("forward.merge", kind=view.kind, sources=list(map(str, view.reads)))
     yield worked(
         named(view.name, "output", view.here),
-        _expression(view.kind, tuple(Sym(str(end)) for end in view.reads)),
-        _expression(view.kind, tuple(Num(value) for value in values)),
+        merged(view.kind, tuple(Sym(str(end)) for end in view.reads)),
+        merged(view.kind, tuple(Num(value) for value in values)),
         recorded=float(view.output[view.here]),
         independent=view.independent(view.here),
         terms=len(values),
@@ -75,7 +76,7 @@ def _branch(view: NodeView, slot: int) -> Iterator[Item]:
             yield from _stretched_branch(view, slot)
         return
     here = view.here
-    values = [float(view.read(s)[_stretched(here, view.read(s))]) for s in range(len(view.reads))]
+    values = [float(view.read(s)[stretched(here, view.read(s))]) for s in range(len(view.reads))]
     grad = Num(float(view.grad[here]))
     expression = _slope(view.kind, slot, values, grad)
     if not view.is_only_reader(slot):

@@ -136,7 +136,7 @@ def normalised(
     )
     yield say("forward.normalised", epsilon=float(view.op.epsilon))
     yield worked(named(view.name, "normalised", here), SPREAD, spread)
-    gamma, beta = (_parameter(view, name, channel) for name in ("gamma", "beta"))
+    gamma, beta = (parameter(view, name, channel) for name in ("gamma", "beta"))
     factor = 1.0 if gamma is None else gamma
     normal = evaluate(spread)
     yield say("forward.scaled")
@@ -165,7 +165,8 @@ def _reach(
     )
 
 
-def _parameter(view: NodeView, name: str, channel: int) -> float | None:
+def parameter(view: NodeView, name: str, channel: int) -> float | None:
+    """Gamma or beta of a channel; None where the layer has none."""
     array = view.weights.get(name)
     return None if array is None else float(np.ravel(array)[channel])
 
@@ -191,7 +192,7 @@ def _three_terms(view: NodeView, mean: Array, variance: Array) -> Iterator[Item]
     deviation = float(np.sqrt(v + view.op.epsilon))
     normal = (x - m) / deviation
     own, each = float(view.grad[at]), (float(view.read()[at]) - m) / deviation
-    gamma = _parameter(view, "gamma", channel)
+    gamma = parameter(view, "gamma", channel)
     factor = 1.0 if gamma is None else gamma
     average, along = float(grads.mean()), float((grads * normal).mean())
     yield say("backward.bn")

@@ -11,6 +11,7 @@ from opgraph.story.checks import epsilon, worked
 from opgraph.story.formula import Call, Expr, Fraction, Num, Over, Sum, Sym, times
 from opgraph.story.kinds import backward, forward
 from opgraph.story.model import Item, Picture, say
+from opgraph.story.numerals import shape_text
 from opgraph.story.sliding import Axis, make_axes, reads, seen
 from opgraph.story.terms import numbers
 from opgraph.story.view import Index, NodeView, named
@@ -57,14 +58,22 @@ def _map(view: NodeView, array: Array, channel: int) -> Array:
     return example[channel] if _first(view) else example[..., channel]
 
 
+def competitors(view: NodeView) -> tuple[list[Index], list[float]]:
+    """The places of the window that is looked at, and the numbers there."""
+    place, channel = _apart(view, view.at)
+    cells = _places(view, place)
+    return cells, [float(view.read()[_element(view, cell, channel)]) for cell in cells]
+
+
 @forward(*LOCAL_MAX)
 def tell_max(view: NodeView) -> Iterator[Item]:
     """The numbers of one window, and the largest."""
     place, channel = _apart(view, view.at)
-    cells = _places(view, place)
-    values = [float(view.read()[_element(view, cell, channel)]) for cell in cells]
+    cells, values = competitors(view)
     best = max(values)
-    yield say("forward.max_pool", window=tuple(view.op.pool_size), place=place, channel=channel)
+    yield say(
+        "forward.max_pool", window=shape_text(view.op.pool_size), place=place, channel=channel
+    )
     yield from _picture(view, cells, channel)
     yield worked(
         named(view.name, "output", view.here),
@@ -136,7 +145,7 @@ def _back(
 @forward(*LOCAL_MEAN, *GLOBAL_MEAN)
 def tell_mean(view: NodeView) -> Iterator[Item]:
     """The numbers of one window, or of a whole map, added and divided."""
-    values = _averaged(view, view.at)
+    values = averaged(view, view.at)
     told = numbers(values)
     yield say("forward.mean_pool", count=values.size)
     if told.rest:
@@ -153,7 +162,8 @@ def tell_mean(view: NodeView) -> Iterator[Item]:
     )
 
 
-def _averaged(view: NodeView, at: Index) -> Array:
+def averaged(view: NodeView, at: Index) -> Array:
+    """The numbers that are averaged for an element, or that compete for it."""
     if view.kind in GLOBAL_MEAN or view.kind in GLOBAL_MAX:
         flat = list(at)
         channel = flat[0] if _first(view) else flat[-1]
@@ -198,7 +208,7 @@ def _global(view: NodeView, at: Index, channel: int) -> Index:
 @forward(*GLOBAL_MAX)
 def tell_global_max(view: NodeView) -> Iterator[Item]:
     """The largest number of a whole map."""
-    values = _averaged(view, view.at)
+    values = averaged(view, view.at)
     order = np.argsort(-values, kind="stable")[:8]
     yield say("forward.global_max", count=values.size)
     yield worked(

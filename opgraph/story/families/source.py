@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from opgraph.story.kinds import backward, forward
-from opgraph.story.model import Item, say
+from opgraph.story.model import Item, Picture, say
+from opgraph.story.numerals import shape_text
 from opgraph.story.view import NodeView
 
 
@@ -15,11 +16,15 @@ def tell_input(view: NodeView) -> Iterator[Item]:
     example = view.output[view.step.example]
     yield say(
         "forward.input",
-        shape=example.shape,
+        shape=shape_text(example.shape),
         low=float(example.min()),
         high=float(example.max()),
         mean=float(example.mean()),
     )
+    if example.ndim == 3:
+        height, width, _ = example.shape
+        title = say("picture.example", example=view.step.example)
+        yield Picture(title, example, (0, 0, height, width))
 
 
 @backward("Input")

@@ -104,5 +104,5 @@ def test_the_style_has_each_theme_where_it_belongs():
 def test_every_token_that_the_style_uses_exists():
     style = base_style()
     used = set(re.findall(r"var\((--[\w-]+)\)", style))
-    assert used <= {*tokens(THEMES["light"]), "--sans", "--code"}
+    assert used <= {*tokens(THEMES["light"]), "--sans", "--code", "--math"}
     assert style.count("{") == style.count("}")
