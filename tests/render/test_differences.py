@@ -1,13 +1,16 @@
 """The comparison of two graphs in words, as a table, and as one picture of both."""
 
 import io
+import itertools
 import re
 from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
-from opgraph.analysis import diff_graphs, unite
+from opgraph.analysis import analyze, diff_graphs, unite
+from opgraph.graph import Edge, Node, OpGraph
+from opgraph.ops import require
 from opgraph.render import diff_table, draw_diff_scene, draw_diff_svg, summary
 from opgraph.render.heat import luminance
 from opgraph.render.marks import COLOURS, PATTERN_TINT, PATTERNS, TINT
@@ -142,3 +145,19 @@ def test_a_removed_node_may_be_called_as_one_that_is_there(network):
     united = unite(diff_graphs(network(one), network(other)))
     assert list(united.nodes) == ["x", "b", "b (1)"]
     assert united.nodes["b"].left == "a"
+
+
+def test_hostile_names_are_text():
+    names = ["<script>alert(1)</script>", "]]>", "a\u202egnp.exe", "\x00\x1b[31m", "x" * 10_000]
+    graphs = []
+    for shift in (0, 1):
+        used = names[shift:]
+        nodes = [Node(used[0], require("Input"), {"shape": (4,)})]
+        nodes += [Node(name, require("Dense"), {"units": 3 + shift}) for name in used[1:]]
+        edges = [Edge(a, b, 0) for a, b in itertools.pairwise(used)]
+        graphs.append(analyze(OpGraph(nodes, edges, names[shift])))
+    found = diff_graphs(*graphs)
+    root = ElementTree.fromstring(draw_diff_svg(found))
+    tags = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert not tags & {"script", "image", "foreignObject"}
+    assert "\x1b" not in "\n".join(printed(found))

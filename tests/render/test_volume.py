@@ -9,6 +9,8 @@ import pytest
 from opgraph.analysis import analyze
 from opgraph.errors import GraphError, OpgraphError
 from opgraph.formats import read
+from opgraph.graph import Edge, Node, OpGraph
+from opgraph.ops import require
 from opgraph.render import draw_volume_svg
 from opgraph.render.scene import Group, Rect, Text
 from opgraph.render.volume import size_of, volume_scene, volumes_of
@@ -133,3 +135,25 @@ def test_numbers_have_no_room():
         "--style volume: volumes have no room for numbers\n"
         "   leave out --annotate, --color-by and --run"
     )
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "]]>",
+    "a\u202egnp.exe",
+    "\x00\x1b[31m",
+    "x" * 10_000,
+    "卷积",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_names_are_text(name):
+    nodes = [
+        Node(name, require("Input"), {"shape": (8, 8, 3)}),
+        Node(f"{name} 2", require("Conv2D"), {"filters": 3}),
+    ]
+    graph = OpGraph(nodes, [Edge(name, f"{name} 2", 0)], name)
+    svg = draw_volume_svg(analyze(graph))
+    tags = {element.tag.removeprefix(SVG) for element in ElementTree.fromstring(svg).iter()}
+    assert tags <= {"svg", "title", "desc", "style", "g", "rect", "text", "path"}
