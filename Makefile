@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export PYTHONHASHSEED ?= 0
 
-.PHONY: demo test test-slow check format bench clean
+.PHONY: demo test test-slow check format bench gallery clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +56,10 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/layout.py
 	$(BIN)/python benchmarks/overhead.py --all
 	$(BIN)/python benchmarks/replay.py
+
+## gallery: every picture of docs/gallery anew
+gallery: $(VENV)/dev
+	$(BIN)/python tools/gallery.py
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

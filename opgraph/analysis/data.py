@@ -90,18 +90,19 @@ def _is_unset(node: Node, name: str, values: dict[str, Any]) -> bool:
 
 
 def _attribute(node: Node, name: str, value: Any) -> dict[str, Any]:
-    data: dict[str, Any] = {"value": _plain(value), "from": node.provenance(name)}
+    data: dict[str, Any] = {"value": plain_value(value), "from": node.provenance(name)}
     if name in node.inferred:
         data["reason"] = node.inferred[name].reason
     return data
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """An attribute's value as JSON-able data."""
     if isinstance(value, Op):
-        return {"class_name": value.kind, "config": _plain(value.values())}
+        return {"class_name": value.kind, "config": plain_value(value.values())}
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {str(key): plain_value(item) for key, item in value.items()}
+    return [plain_value(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _shape(shape: Shape | None) -> list[int | None] | None:

@@ -3,6 +3,7 @@
 Top layer, beside the command line. Must not compute anything itself.
 """
 
+from opgraph.api.animating import animate
 from opgraph.api.attaching import Attached, attach
 from opgraph.api.branching import branch
 from opgraph.api.comparing import diff
@@ -32,6 +33,7 @@ __all__ = [
     "Graph",
     "LessonPage",
     "Run",
+    "animate",
     "attach",
     "branch",
     "build",

@@ -1,40 +1,113 @@
-"""`opgraph diff`: how two recorded trainings were made differently, and where they part."""
+"""`opgraph diff`: how two graphs differ, or two recorded trainings and where they part."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from opgraph.cli.console import box, console, print_json
+from opgraph.cli.console import box, console, print_error, print_json
 from opgraph.cli.curves import tables
-from opgraph.cli.options import json_option
+from opgraph.cli.options import ShapeType, json_option, read_graph
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from opgraph.api import Run
+    from opgraph.analysis import GraphDiff
+    from opgraph.api import Graph, Run
+    from opgraph.ops import Shape
     from opgraph.record import Deviation, RunDiff
 
 LONGEST = 44
 
 
-@click.command(epilog="Example: opgraph diff runs/first runs/slower -o curves.svg")
-@click.argument("left", metavar="RUN_A")
-@click.argument("right", metavar="RUN_B")
+@click.command(epilog="Example: opgraph diff network.txt wider.txt -o differences.svg")
+@click.argument("left", metavar="A")
+@click.argument("right", metavar="B")
 @click.option("-o", "--output", default=None, metavar="FILE",
-              help="Draw loss and metrics of both: .svg, .png or .pdf.")  # fmt: skip
+              help="Draw to this .svg, .png or .pdf: both graphs in one picture; of runs loss and"
+              " metrics of both.")  # fmt: skip
+@click.option("--all", "every", is_flag=True,
+              help="List nodes, too, whose shapes or parameters only follow.")  # fmt: skip
+@click.option("--input-shape", type=ShapeType(),
+              help="Shape of one example, for inputs that do not say theirs.")  # fmt: skip
+@click.option("--classes", type=click.IntRange(1),
+              help="Outputs of the last dense layer, where it does not say.")  # fmt: skip
+@click.option("--theme", type=click.Choice(["light", "dark", "print"]), default="light",
+              help="Of the picture of graphs; print is black and white.")  # fmt: skip
 @json_option
-def command(left: str, right: str, output: str | None, as_json: bool) -> int:
-    """Say where two recorded trainings begin to differ: settings, first number, curves.
+def command(left: str, right: str, output: str | None, as_json: bool, **options: Any) -> int:
+    """Say how two graphs differ, or where two recorded trainings begin to differ.
 
-    Exits with 0 if all numbers that both have are the same bits, else with 1.
+    A and B are graphs, node by node: added, removed, renamed, other attributes, other inputs, and
+    the shapes and parameters that follow. Or both are recorded trainings: settings, first
+    differing number, curves. Beside a graph, a training stands for the graph that was trained.
+
+    Exits with 0 if there is no difference, else with 1.
     """
+    from opgraph.api.comparing import is_run
+
+    if is_run(left) and is_run(right):
+        return _of_runs(left, right, output, as_json)
+    return _of_graphs(left, right, output, as_json, **options)
+
+
+def _of_graphs(
+    left: str,
+    right: str,
+    output: str | None,
+    as_json: bool,
+    *,
+    every: bool,
+    input_shape: Shape | None,
+    classes: int | None,
+    theme: str,
+) -> int:
+    from opgraph.api.comparing import diff_of_graphs
+
+    found = diff_of_graphs(
+        _read(left), _read(right), output=output, input_shape=input_shape, num_classes=classes,
+        theme=theme,
+    )  # fmt: skip
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _show_graphs((left, right), found, every)
+    if output is not None:
+        click.echo(f"wrote {Path(output)}", err=True)
+    errors = [*found.left.errors, *found.right.errors]
+    for error in errors:
+        print_error(error)
+    return 2 if errors else 0 if found.equal else 1
+
+
+def _read(file: str) -> Graph:
+    from opgraph.api.comparing import graph_of, is_run
+
+    return graph_of(file) if is_run(file) else read_graph(file, ())
+
+
+def _show_graphs(files: tuple[str, str], found: GraphDiff, every: bool) -> None:
+    from opgraph.render import diff_table, params_of, summary
+
+    out = console()
+    sides = zip("AB", files, (found.left, found.right), strict=True)
+    for letter, file, side in sides:
+        sizes = f"{len(side.graph):,} nodes, {params_of(side)} params"
+        out.print(f"{letter}  {file}   {sizes}", markup=False, soft_wrap=True)
+    out.print()
+    table = diff_table(found, every=every)
+    if table.rows:
+        out.print(table)
+    out.print(summary(found), markup=False, soft_wrap=True)
+
+
+def _of_runs(left: str, right: str, output: str | None, as_json: bool) -> int:
     from opgraph.api.comparing import as_run, diff, figures_of_both
 
     runs = as_run(left), as_run(right)
-    found = diff(*runs, output=output)
+    found = cast("RunDiff", diff(*runs, output=output))
     if as_json:
         print_json(found.as_dict())
     else:

@@ -1,4 +1,4 @@
-"""`opgraph draw`: a graph as SVG, with numbers in its boxes."""
+"""`opgraph draw`: a graph as a picture, with numbers in its boxes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: opgraph draw network.txt -o network.svg --color-by flops")
 @partial(graph_options, required=False)
-@click.option("-o", "--output", default=None, help="SVG file to write; - for stdout.")
+@click.option(
+    "-o", "--output", default=None, help="File to write: .svg, .png or .pdf; - for SVG on stdout."
+)
 @click.option("--annotate", multiple=True, metavar="NAME,...", callback=by_comma,
               help="What stands in the boxes: shape, attrs, params (the usual), flops, memory,"
               " weight_memory, receptive_field, depth; with --run any quantity of it.")  # fmt: skip
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 @click.option("--step", type=click.IntRange(1), metavar="K", help="Numbers of this step.")
 @click.option("--reduce", type=click.Choice(["last", "mean", "max"]), default=None,
               help="Of all steps: the last number (the default), mean or maximum.")  # fmt: skip
+@click.option("--style", type=click.Choice(["boxes", "volume"]), default="boxes",
+              help="volume draws the outputs of a CNN as boxes in space, from left to right, with"
+              " neither numbers nor folds.")  # fmt: skip
 @click.option("--theme", type=click.Choice(["light", "dark", "print"]), default="light",
               help="print is black and white.")  # fmt: skip
 @click.option("--direction", type=click.Choice(["TB", "LR"]), default="TB",
@@ -48,25 +53,24 @@ def command(
     run: str | None,
     **options: Any,
 ) -> int:
-    """Draw a graph as SVG, each node with its op, output shape and parameters.
+    """Draw a graph, each node with its op, output shape and parameters.
 
     Where shapes do not fit, the picture shows everything up to the node in question, which is red;
     the exit code is 2 then.
     """
     from opgraph.api.drawing import draw
-    from opgraph.files import write_text
 
     recorded = _open(run)
     if file is None and recorded is None:
         raise click.UsageError("name a FILE to draw, or a recorded training: --run RUN")
     analysis = _analysis(file, recorded, settings, input_shape, classes)
     record = None if recorded is None else recorded.record
-    svg = draw(analysis, annotate=annotate or None, record=record, **options)
     target = output or f"{_stem(file, recorded)}.svg"
-    if target == "-":
+    path = None if target == "-" else target
+    svg = draw(analysis, path, annotate=annotate or None, record=record, **options)
+    if path is None:
         click.echo(svg, nl=False)
     else:
-        write_text(Path(target), svg)
         click.echo(f"wrote {target} ({len(analysis.graph)} nodes)", err=True)
     for error in analysis.errors:
         print_error(error)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from opgraph.analysis import NodeFacts
 from opgraph.render.attributes import ShownAttr, defining_attrs
 from opgraph.render.cleaning import clean
+from opgraph.render.marks import Mark
 from opgraph.render.metrics import shorten, text_width
 from opgraph.render.scene import Item, Rect, Shape, Text
 from opgraph.render.theme import TYPE
@@ -70,6 +71,7 @@ class Card:
         category: what colours it: an op's category, `error` or `ghost`.
         notes: rows that stand below, whether the card is compact or not.
         heat: level of a scale that colours it instead of its category.
+        mark: what became of the node, which colours it instead of its category.
         width: the width it wants.
         reason: an error, set in lines below the rows.
     """
@@ -82,6 +84,14 @@ class Card:
     doubled: bool = False
     notes: tuple[Row, ...] = ()
     heat: str | None = None
+    mark: str | None = None
+
+    @property
+    def look(self) -> str:
+        """What the theme knows its fill and border by."""
+        if self.heat:
+            return f"h-{self.heat}"
+        return f"d-{self.mark}" if self.mark else f"c-{self.category}"
 
     def rows_at(self, width: float) -> tuple[Row, ...]:
         """The rows to be set at a width."""
@@ -139,6 +149,19 @@ def with_notes(card: Card, notes: Sequence[tuple[str, str]], heat: str | None) -
     width = min(MOST_WIDTH, max(card.width, widest))
     is_plain = card.category not in ("error", "ghost")
     return replace(card, notes=rows, width=width, heat=heat if is_plain else None)
+
+
+def with_mark(card: Card, mark: Mark) -> Card:
+    """The card of a node of which something became, with the sign for it before its name."""
+    if not mark.sign:
+        return replace(card, mark=mark.status)
+    sign = Run(mark.sign, "name")
+    compact = card.compact and card.compact._replace(left=(sign, *card.compact.left))
+    rows = (card.rows[0]._replace(left=(sign, *card.rows[0].left)), *card.rows[1:])
+    widest = max(card.width, LEFT + RIGHT + rows[0].width)
+    return replace(
+        card, rows=rows, compact=compact, mark=mark.status, width=min(MOST_WIDTH, widest)
+    )
 
 
 def _as(runs: tuple[Run, ...], kind: str) -> tuple[Run, ...]:
@@ -258,13 +281,13 @@ def wrap(text: str, room: float, kind: str) -> list[str]:
 
 def set_card(card: Card, width: float, height: float) -> tuple[Item, ...]:
     """The things to draw, with the origin in the upper left corner of the box."""
-    kind = f"box h-{card.heat}" if card.heat else f"box c-{card.category}"
+    kind = f"box {card.look}"
     box = Rect(0.0, 0.0, width, height, kind, RADIUS)
     items: list[Item] = [box]
     if card.doubled:
         size = width - 2 * INSET, height - 2 * INSET
         items.append(Rect(INSET, INSET, *size, kind, RADIUS - INSET))
-    elif card.category not in ("ghost", "opaque") and not card.heat:
+    elif card.category not in ("ghost", "opaque") and not card.heat and not card.mark:
         items.append(Shape(bar_data(height), f"b-{card.category}"))
     rows = card.rows_at(width)
     for index, row in enumerate(rows):

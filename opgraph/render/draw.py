@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Literal
 
 from opgraph.analysis import Analysis
 from opgraph.analysis import fold as fold_regions
+from opgraph.collector import collector_paused
 from opgraph.errors import MissingDependencyError
 from opgraph.render.card import Show
 from opgraph.render.dot import arrange_by_dot
 from opgraph.render.layout import Layout, Sketch, arrange
 from opgraph.render.notes.model import Notes
-from opgraph.render.picture import Options, Picture
+from opgraph.render.options import Options
+from opgraph.render.picture import Picture
 from opgraph.render.scene import Scene
 from opgraph.render.svg import write_svg
 from opgraph.render.theme import THEMES, ThemeName
+from opgraph.render.volume import volume_scene
 
 if TYPE_CHECKING:
     import graphviz
@@ -104,24 +107,46 @@ def draw_svg(
         MissingDependencyError: `engine="dot"` and no Graphviz at hand.
         GraphError: no region, fold or node is called as `fold` and `opened` say.
     """
-    scene = draw_scene(
-        analysis,
-        direction=direction,
-        engine=engine,
-        show_shapes=show_shapes,
-        show_params=show_params,
-        show_attrs=show_attrs,
-        edge_shapes=edge_shapes,
-        title=title,
-        legend=legend,
-        foot=foot,
-        wrap=wrap,
-        mark=mark,
-        fold=fold,
-        opened=opened,
-        notes=notes,
-    )
-    return write_svg(scene, THEMES[theme])
+    with collector_paused():
+        scene = draw_scene(
+            analysis,
+            direction=direction,
+            engine=engine,
+            show_shapes=show_shapes,
+            show_params=show_params,
+            show_attrs=show_attrs,
+            edge_shapes=edge_shapes,
+            title=title,
+            legend=legend,
+            foot=foot,
+            wrap=wrap,
+            mark=mark,
+            fold=fold,
+            opened=opened,
+            notes=notes,
+        )
+        return write_svg(scene, THEMES[theme])
+
+
+def draw_volume_svg(
+    analysis: Analysis, *, theme: ThemeName = "light", title: str | None = None, legend: bool = True
+) -> str:
+    """The network as stacked volumes from left to right; the same bytes every time.
+
+    Height and depth are the sides of an image, width its channels, all logarithmic. What changes no
+    shape is a slab on the volume before it; connections that skip volumes go over the top.
+
+    Args:
+        analysis: the graph and its facts.
+        theme: `light`, `dark` or `print`, which is black and white.
+        title: above the picture; the graph's name when None, no title when empty.
+        legend: whether colours, sides and totals are told below.
+
+    Raises:
+        GraphError: there are too many volumes for a figure.
+        OpgraphError: shapes do not fit.
+    """
+    return write_svg(volume_scene(analysis, title=title, legend=legend), THEMES[theme])
 
 
 def to_graphviz(analysis: Analysis) -> graphviz.Digraph:

@@ -19,12 +19,29 @@ from opgraph.render.card import (
 from opgraph.render.cleaning import clean
 from opgraph.render.wording import UNKNOWN, count_text, shape_text, si_text
 
+BETWEEN_NAMES = " … "
 SHAPES_SHOWN, NODES_LISTED = 2, 60
 
 
 def fold_title(facts: FoldFacts) -> str:
     """What it is called, and how many blocks more it stands for: `+N more`, or the same `×N`."""
-    return f"{clean(facts.fold.name)} {blocks_text(facts)}".rstrip()
+    return _with_blocks(facts.fold.name, facts)
+
+
+def _with_blocks(name: str, facts: FoldFacts) -> str:
+    return f"{clean(name)} {blocks_text(facts)}".rstrip()
+
+
+def short_name(name: str) -> str:
+    """A name made of two, the second without what both begin with.
+
+    >>> short_name("block_3_dw … block_3_dw_act"), short_name("conv … bn"), short_name("block_3")
+    ('block_3_dw … dw_act', 'conv … bn', 'block_3')
+    """
+    first, between, last = name.partition(BETWEEN_NAMES)
+    same = next((i for i, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1),
+                min(len(first), len(last)))  # fmt: skip
+    return f"{first}{between}{last[first[:same].rfind('_') + 1 :]}"
 
 
 def blocks_text(facts: FoldFacts) -> str:
@@ -37,7 +54,12 @@ def blocks_text(facts: FoldFacts) -> str:
 def fold_card(facts: FoldFacts, show: Show) -> Card:
     """The card of a fold: its name and size, the shapes at its doors, its totals, its ops."""
     nodes = len(facts.fold.nodes)
-    rows = [Row((Run(fold_title(facts), "name"),), (Run(f"{nodes:,} nodes", "op"),))]
+    rows = [
+        Row(
+            (Run(_with_blocks(short_name(facts.fold.name), facts), "name"),),
+            (Run(f"{nodes:,} nodes", "op"),),
+        )
+    ]
     if facts.fold.like:
         whose = "the same weights as" if facts.shares else "as"
         alike = "each" if facts.more else "built"

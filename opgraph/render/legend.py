@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from opgraph.analysis import Folded
 from opgraph.render.attributes import defining_attrs
 from opgraph.render.card import Card, measure
+from opgraph.render.marks import Marks
 from opgraph.render.scene import Item, Rect, Text
 
 CHIP, CHIP_GAP, ENTRY_GAP = 8.0, 5.0, 16.0
@@ -58,9 +59,25 @@ def legend_rows(
     return [tuple(row) for row in rows]
 
 
+def mark_rows(marks: Marks, width: float) -> list[tuple[Item, ...]]:
+    """What became of nodes and lines, in rows like those of the legend; one mark an entry."""
+    entries = [Entry(f"d-{status}", words, "foot") for status, words in marks.legend.items()]
+    entries += [Entry(None, words, "foot") for words in marks.remarks]
+    return [tuple(row) for row in _set_rows(entries, width)]
+
+
+def face_rows(used: Collection[str], width: float) -> list[tuple[Item, ...]]:
+    """The colours of volumes, in rows."""
+    entries = [entry._replace(chip=f"v-{entry.chip} front") for entry in _chips(used)]
+    return [tuple(row) for row in _set_rows(entries, width)]
+
+
 def _categories(cards: Sequence[Card]) -> Iterator[Entry]:
+    return _chips({card.category for card in cards if not card.heat and not card.mark})
+
+
+def _chips(used: Collection[str]) -> Iterator[Entry]:
     """One chip for each colour; categories that share one share the chip."""
-    used = {card.category for card in cards if not card.heat}
     shared: dict[str, list[str]] = {}
     for category in filter(used.__contains__, WORDS):
         shared.setdefault(SAME_COLOUR.get(category, category), []).append(category)
@@ -102,6 +119,10 @@ def _set_entry(entry: Entry, x: float) -> Iterator[Item]:
         if entry.chip == "fold":
             yield Rect(x, -CHIP, CHIP, CHIP, "box c-fold", 2.0)
             yield Rect(x + 2.0, 2.0 - CHIP, CHIP - 4.0, CHIP - 4.0, "box c-fold", 1.0)
+        elif entry.chip.startswith("d-"):
+            yield Rect(x, -CHIP, CHIP, CHIP, f"box {entry.chip}", 2.0)
+        elif entry.chip.startswith("v-"):
+            yield Rect(x, -CHIP, CHIP, CHIP, entry.chip, 2.0)
         elif entry.chip in ("ghost", "opaque"):
             yield Rect(x, -CHIP, CHIP, CHIP, f"box c-{entry.chip}", 2.0)
         else:

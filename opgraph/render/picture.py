@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from opgraph.analysis import Analysis, Folded
-from opgraph.graph import Edge
+from opgraph.graph import Edge, Endpoint
 from opgraph.render.captions import description, footer, tooltip
-from opgraph.render.card import Card, Show, is_quiet, measure, node_card, set_card, with_notes
+from opgraph.render.card import (
+    Card,
+    is_quiet,
+    measure,
+    node_card,
+    set_card,
+    with_mark,
+    with_notes,
+)
 from opgraph.render.cleaning import clean
 from opgraph.render.fold_card import fold_card, fold_tooltip
 from opgraph.render.heat_legend import heat_rows, scope_row
 from opgraph.render.layout import Box, Layout, Line, Point, Sketch, Wire
-from opgraph.render.legend import legend_rows
+from opgraph.render.legend import legend_rows, mark_rows
+from opgraph.render.marks import Way
 from opgraph.render.metrics import shorten
-from opgraph.render.notes.model import Notes
+from opgraph.render.options import Options
 from opgraph.render.scale import Scale, level_of, scale_for
 from opgraph.render.scene import Group, Item, Path, Rect, Scene, Shape, Text
 from opgraph.render.stubs import Tag, with_tags
@@ -33,29 +42,6 @@ LINE_ROOM = 8.0
 FRAME, FRAME_COLOUR = 4.0, "#DC2626"
 
 Engine = Callable[[Sketch], Layout]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a picture shows.
-
-    Attributes:
-        show: what stands in the boxes.
-        edge_shapes: on which lines the shape is written.
-        title: above the picture; the graph's name when None, nothing when empty.
-        legend: whether colours and type are explained.
-        foot: whether the totals stand below.
-        mark: name of a node with a frame around it, if any.
-        notes: numbers in the boxes, and what colours them.
-    """
-
-    show: Show = field(default_factory=Show)
-    edge_shapes: str = "changes"
-    title: str | None = None
-    legend: bool = True
-    foot: bool = True
-    mark: str | None = None
-    notes: Notes = field(default_factory=Notes)
 
 
 @dataclass(frozen=True)
@@ -98,14 +84,16 @@ class Picture:
             else node_card(facts[name], show, name in self.ghosts)
             for name in self.names
         ]
-        if not self.options.notes.all:
+        if not self.options.notes.all and not self.options.marks.nodes:
             return cards
         return [self._noted(name, card) for name, card in zip(self.names, cards, strict=True)]
 
     def _noted(self, name: str, card: Card) -> Card:
         notes, inside = self.options.notes, self._inside(name)
         rows = [row for note in notes.rows for row in note.rows(inside)]
-        return with_notes(card, rows, self.levels.get(name))
+        mark = self.options.marks.of(inside)
+        card = with_mark(card, mark) if mark else card
+        return with_notes(card, [*(mark.rows if mark else ()), *rows], self.levels.get(name))
 
     def _inside(self, name: str) -> tuple[str, ...]:
         """The nodes that a box stands for."""
@@ -116,34 +104,47 @@ class Picture:
     def scale(self) -> Scale | None:
         """The scale of colour over all boxes."""
         note = self.options.notes.colour
-        if note is None:
-            return None
-        return scale_for((note.number(self._inside(name)) for name in self.names), note.wanted)
+        if self.options.fixed is not None or note is None:
+            return self.options.fixed and self.options.fixed.scale
+        return scale_for(self.numbers, note.wanted)
+
+    @cached_property
+    def numbers(self) -> list[float | None]:
+        """The number that colours each box."""
+        note = self.options.notes.colour
+        return [None if note is None else note.number(self._inside(name)) for name in self.names]
 
     @cached_property
     def levels(self) -> dict[str, str]:
         """The level of colour of each box; none of a picture without colour."""
-        note, scale = self.options.notes.colour, self.scale
-        if note is None:
+        if self.options.notes.colour is None:
             return {}
-        numbers = {name: note.number(self._inside(name)) for name in self.names}
-        return {name: level_of(scale, number) for name, number in numbers.items()}
+        found = zip(self.names, self.numbers, strict=True)
+        return {name: level_of(self.scale, number) for name, number in found}
 
     @cached_property
     def width(self) -> float:
         """The common width of all nodes, a whole even number."""
+        if self.options.fixed is not None:
+            return self.options.fixed.width
         widest = max((card.width for card in self.cards), default=0.0)
         return float(2 * (int(widest + 1.99) // 2))
 
     @cached_property
     def heights(self) -> list[float]:
         """The height of each node; sideways there is room for all lines that meet it."""
-        heights = [card.height(self.width) for card in self.cards]
+        if self.options.fixed is not None:
+            return list(self.options.fixed.heights)
+        heights = self.heights_at(self.width)
         if not self.sideways:
             return heights
         graph = self.analysis.graph.nx
         ends = [max(graph.in_degree(name), graph.out_degree(name)) for name in self.names]
         return [max(h, LINE_ROOM * (count + 1)) for h, count in zip(heights, ends, strict=True)]
+
+    def heights_at(self, width: float) -> list[float]:
+        """What each card would need at a width."""
+        return [card.height(width) for card in self.cards]
 
     @cached_property
     def sketch(self) -> tuple[Sketch, tuple[Tag, ...], int]:
@@ -189,8 +190,10 @@ class Picture:
         layout = self.engine(sketch)
         text = self.options.title
         title = clean(self.analysis.graph.name if text is None else text)
-        top = MARGIN + (TITLE_ROOM if title else 0.0)
         width = max(layout.width, LEAST_CONTENT)
+        top = MARGIN + (TITLE_ROOM if title else 0.0)
+        banner = self._banner(width, top)
+        top += self.options.banner.height if self.options.banner else 0.0
         drawing = [*self._lines(layout, tags), *self._nodes(layout), *self._tags(layout, tags)]
         at = Point(MARGIN, top)
         below, bottom = self._below(width, top + layout.height, cut)
@@ -199,15 +202,21 @@ class Picture:
         children: tuple[Item, ...] = (
             Rect(0.0, 0.0, *size, "background"),
             *head,
+            *banner,
             Group(tuple(drawing), at, kind="graph"),
             *below,
         )
         name = title or clean(self.analysis.graph.name)
-        return Scene(*size, name, description(self.folded.whole), children)
+        text = self.options.marks.summary or description(self.folded.whole)
+        return Scene(*size, name, text, children)
 
     def _title(self, title: str, width: float) -> tuple[Item, ...]:
         short = shorten(title, width, 15, True)
         return (Text(MARGIN, MARGIN + 12, short, "title", measure(short, "title")),)
+
+    def _banner(self, width: float, top: float) -> tuple[Item, ...]:
+        banner = self.options.banner
+        return (Group(banner.items(width), Point(MARGIN, top)),) if banner else ()
 
     def _nodes(self, layout: Layout) -> Iterable[Item]:
         for (name, index), card in zip(self.names.items(), self.cards, strict=True):
@@ -241,6 +250,8 @@ class Picture:
             tag = by_tag.get(source)
             name = names[tag.sources[0] if tag else source]
             faint = " ghost-line" if name in self.ghosts or self.analysis[name].error else ""
+            way = self._way(name, port)
+            faint += f" d-{way.status}" if way else ""
             items: list[Item] = [
                 Path(line.points, f"edge{faint}", CORNER, line.curved) for line in lines
             ]
@@ -256,8 +267,18 @@ class Picture:
                 title = self._line_title(name, port)
                 yield Group(tuple(items), kind="line", title=title, data=data)
 
+    def _way(self, name: str, port: int) -> Way | None:
+        """What became of the lines that leave a box by a port."""
+        folds = self.folded.folds
+        if name in folds and port < len(folds[name].exits):
+            return self.options.marks.lines.get(list(folds[name].exits)[port])
+        return self.options.marks.lines.get(Endpoint(name, port))
+
     def _line_title(self, name: str, port: int) -> str:
         facts = self.analysis[name]
+        way = self._way(name, port)
+        if way is not None:
+            port = way.port
         shape = facts.outputs[port] if port < len(facts.outputs) else None
         source = f"{name}.{port}" if port else name
         return f"{source}: {shape_text(shape)}"
@@ -272,7 +293,7 @@ class Picture:
         items: list[Item] = []
         bottom = top
         if self.options.legend:
-            rows = [*self._note_rows(width), *legend_rows(self.folded, self.cards, width, cut)]
+            rows = [*self._note_rows(width), *self._legend(width, cut)]
             bottom += LEGEND_LEAD
             for row in rows:
                 items.append(Group(row, Point(MARGIN, bottom)))
@@ -280,11 +301,21 @@ class Picture:
             bottom -= LEGEND_ROW
         if self.options.foot:
             bottom += FOOT_ROOM if self.options.legend else LEGEND_LEAD
-            for line in _foot_lines(footer(self.folded.whole), width):
+            for line in _foot_lines(self._summary(), width):
                 items.append(Text(MARGIN, bottom, line, "foot", measure(line, "foot")))
                 bottom += LEGEND_ROW
             bottom -= LEGEND_ROW
         return tuple(items), bottom
+
+    def _legend(self, width: float, cut: int) -> list[tuple[Item, ...]]:
+        marks = self.options.marks
+        return [
+            *mark_rows(marks, width),
+            *legend_rows(self.folded, self.cards, width, cut),
+        ]
+
+    def _summary(self) -> str:
+        return self.options.marks.summary or footer(self.folded.whole)
 
     def _note_rows(self, width: float) -> list[tuple[Item, ...]]:
         """What the legend says of notes."""

@@ -7,29 +7,38 @@ stand in one page.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from math import hypot
 from zlib import crc32
 
 from opgraph.render.cleaning import clean
+from opgraph.render.hatching import BARS, bar_patterns
 from opgraph.render.heat import heat_rules
 from opgraph.render.layout import Point
+from opgraph.render.marks import mark_patterns, mark_rules
 from opgraph.render.scene import ORIGIN, Group, Item, Leaf, Path, Rect, Scene, Text
-from opgraph.render.theme import FONT_FAMILY, TYPE, Theme
+from opgraph.render.theme import FONT_FAMILY, TYPE, Theme, mix
 
 ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
-LEVEL = re.compile(r"\bh-(\w+)")
+LEVEL = re.compile(r"\b([hdtv])-(\w+)")
 UNSAFE = re.compile("[&<>\"']")
 
 
-def write_svg(scene: Scene, theme: Theme) -> str:
-    """The scene as a self-contained SVG document."""
+def write_svg(scene: Scene, theme: Theme, more: Callable[[str], str] | None = None) -> str:
+    """The scene as a self-contained SVG document.
+
+    Args:
+        scene: what to draw.
+        theme: its colours.
+        more: further style rules, given the id of the picture.
+    """
     pieces: list[str] = []
     for item in scene.children:
         _write(item, pieces)
     body = "".join(pieces)
     root = f"opgraph-{crc32((theme.name + body).encode()):08x}"
+    used = _levels(scene)
     size = f'width="{number(scene.width)}" height="{number(scene.height)}"'
     return "".join(
         (
@@ -38,7 +47,8 @@ def write_svg(scene: Scene, theme: Theme) -> str:
             f' aria-labelledby="{root}-title {root}-desc">\n',
             f'<title id="{root}-title">{escape(scene.title)}</title>\n',
             f'<desc id="{root}-desc">{escape(scene.desc)}</desc>\n',
-            f"<style>\n{_styles(theme, root, _levels(scene))}</style>\n",
+            f"<style>\n{_styles(theme, root, used)}{more(root) if more else ''}</style>\n",
+            _definitions(theme, root, used, body),
             body.replace(PREFIX, root),
             "</svg>\n",
         )
@@ -157,23 +167,52 @@ def _pair(point: Point) -> str:
     return f"{number(point.x)} {number(point.y)}"
 
 
-def _levels(scene: Scene) -> list[str]:
-    """The levels of colour that a picture uses, in a fixed order."""
-    found: set[str] = set()
+def _levels(scene: Scene) -> dict[str, list[str]]:
+    """Levels (`h`), marks (`d`), parts of a strip (`t`), volumes (`v`) that are used, sorted."""
+    found: dict[str, set[str]] = {"h": set(), "d": set(), "t": set(), "v": set()}
     groups: list[Group | Scene] = [scene]
     while groups:
         for item in groups.pop().children:
             if isinstance(item, Group):
                 groups.append(item)
-            elif isinstance(item, Rect) and (match := LEVEL.search(item.kind)):
-                found.add(match[1])
-    return sorted(found)
+            elif isinstance(item, Rect | Path) and (match := LEVEL.search(item.kind)):
+                found[match[1]].add(match[2])
+    return {kind: sorted(names) for kind, names in found.items()}
 
 
-def _styles(theme: Theme, root: str, levels: list[str]) -> str:
-    rules = [*_type_rules(theme), *_shape_rules(theme)]
-    rules += heat_rules(theme, levels) if levels else []
+def _styles(theme: Theme, root: str, used: Mapping[str, list[str]]) -> str:
+    rules = [*_type_rules(theme), *_shape_rules(theme, root)]
+    rules += heat_rules(theme, used["h"]) if used["h"] else []
+    rules += mark_rules(theme, root, used["d"])
+    rules += _strip_rules(theme) if used["t"] else []
+    rules += _volume_rules(theme, used["v"])
     return "".join(f"#{root} {selector}{{{body}}}\n" for selector, body in rules)
+
+
+def _strip_rules(theme: Theme) -> Iterable[tuple[str, str]]:
+    """What shows the time in a film."""
+    yield ".t-rule", f"fill:{theme.border}"
+    yield ".t-loss", f"fill:none;stroke:{theme.muted};stroke-width:1.25;stroke-linejoin:round"
+    yield ".t-cursor", f"fill:{theme.border}"
+    yield ".t-dot", f"fill:{theme.text}"
+
+
+def _volume_rules(theme: Theme, used: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Faces of volumes: the front in the light, the lid lighter, the side in the shade."""
+    for category, colour in theme.categories.items():
+        if category not in used:
+            continue
+        line = f"stroke:{mix(theme.text, colour, 0.35)};stroke-width:0.75;stroke-linejoin:round"
+        for face, share in (("front", 0.55), ("lid", 0.32), ("side", 0.78)):
+            yield f".v-{category}.{face}", f"fill:{mix(colour, theme.surface, share)};{line}"
+
+
+def _definitions(theme: Theme, root: str, used: Mapping[str, list[str]], body: str) -> str:
+    """Patterns that the styles name, if any."""
+    patterns = "".join(mark_patterns(theme, root, used["d"]))
+    if theme.is_hatched and 'class="b-' in body:
+        patterns += "".join(bar_patterns(root, theme.text, theme.background))
+    return f"<defs>\n{patterns}</defs>\n" if patterns else ""
 
 
 def _type_rules(theme: Theme) -> Iterable[tuple[str, str]]:
@@ -184,14 +223,15 @@ def _type_rules(theme: Theme) -> Iterable[tuple[str, str]]:
         yield f".{kind}", f"font-size:{size}px{weight}{style};fill:{theme.role(role)}"
 
 
-def _shape_rules(theme: Theme) -> Iterable[tuple[str, str]]:
+def _shape_rules(theme: Theme, root: str) -> Iterable[tuple[str, str]]:
     yield ".background", f"fill:{theme.background}"
     yield ".box", f"stroke:{theme.border};stroke-width:1"
     yield ".edge", f"fill:none;stroke:{theme.edge};stroke-width:1.25"
     yield ".arrow", f"fill:{theme.edge}"
     for category, colour in theme.categories.items():
         yield f".c-{category}", f"fill:{theme.fill(category)}"
-        yield f".b-{category}", f"fill:{colour}"
+        hatched = theme.is_hatched and category in BARS
+        yield f".b-{category}", f"fill:{f'url(#{root}-b-{category})' if hatched else colour}"
     yield ".box.c-opaque", f"stroke:{theme.categories['opaque']};stroke-dasharray:4 3"
     yield ".c-error", f"fill:{theme.error_fill};stroke:{theme.error};stroke-width:1.5"
     yield ".b-error", f"fill:{theme.error}"

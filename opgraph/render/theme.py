@@ -17,6 +17,8 @@ FONT_FAMILY = (
     "'Liberation Sans',Arial,Helvetica,'Noto Sans CJK SC','Noto Sans SC','PingFang SC',"
     "'Microsoft YaHei','WenQuanYi Zen Hei','Hiragino Sans',sans-serif"
 )
+FONTS = tuple(name.strip("'") for name in FONT_FAMILY.split(","))
+WIDE_FONT = "Noto Sans CJK SC"
 
 # kind -> (size in px, bold, italic, colour role)
 TYPE: Mapping[str, tuple[float, bool, bool, str]] = {
@@ -54,6 +56,7 @@ class Theme:
         error_text: text in such a box.
         tint: share of the category's colour in a box.
         categories: colour of the bar of each category.
+        is_hatched: whether bars are told apart by hatching instead.
     """
 
     name: ThemeName
@@ -67,6 +70,7 @@ class Theme:
     error_text: str
     tint: float
     categories: Mapping[Category, str]
+    is_hatched: bool = False
 
     def role(self, name: str) -> str:
         """The colour of a role named in `TYPE`."""
@@ -163,5 +167,6 @@ THEMES: Mapping[ThemeName, Theme] = {
         error_text="#010101",
         tint=0.07,
         categories=GREYS,
+        is_hatched=True,
     ),
 }

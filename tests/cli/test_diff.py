@@ -61,15 +61,99 @@ def test_as_json(opgraph, runs):
     assert data["deviations"][0]["step"] == 5
 
 
-def test_a_graph_is_no_run(opgraph, runs, tmp_path):
-    graph = tmp_path / "net.txt"
-    graph.write_text("a -> b")
-    code, _, err = opgraph("diff", runs[0], graph)
-    assert code == 2
+GRAPH = """x: Input(shape=(4,))
+x -> conv: ReLU() -> lstm: Tanh() -> fc: Dense(units=5)
+fc -> probabilities: Softmax()
+"""
+
+
+@pytest.fixture
+def graph(tmp_path):
+    path = tmp_path / "net.txt"
+    path.write_text(GRAPH)
+    return path
+
+
+def test_a_run_beside_a_graph_stands_for_its_graph(opgraph, runs, graph, tmp_path):
+    picture = tmp_path / "d.svg"
+    code, out, err = opgraph("diff", runs[0], graph, "-o", picture)
+    assert code == 1
+    assert [line.rstrip() for line in out.splitlines()] == [
+        f"A  {runs[0]}   4 nodes, 15 params",
+        f"B  {graph}   5 nodes, 25 params",
+        "",
+        "   node           op       what    A   B",
+        "─" * 41,
+        "~  fc             Dense    units   3   5",
+        "                           shape   3   5",
+        "                           params  15  25",
+        "+  probabilities  Softmax  added",
+        "1 added, 1 changed, 3 the same",
+    ]
+    assert err == f"wrote {picture}\n"
+    assert picture.read_text().startswith("<svg")
+
+
+def test_the_same_graph(opgraph, graph, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("# with a remark\n" + GRAPH.replace("units=5", "units=5, use_bias=true"))
+    code, out, err = opgraph("diff", graph, other)
+    assert code == 0
+    assert out.splitlines()[-1] == "5 the same"
+    assert err == ""
+
+
+def test_a_picture_that_cannot_be_is_refused_before_anything_is_said(opgraph, graph, tmp_path):
+    code, out, err = opgraph("diff", graph, graph, "-o", tmp_path / "d.gif")
+    assert (code, out) == (2, "")
     assert err == (
-        f"error: {graph}: is a file; diff compares two recorded runs, which are directories\n"
-        "   opgraph trace FILE -o DIRECTORY records one\n"
+        f"error: {tmp_path / 'd.gif'}: pictures are written as .svg, .png, .pdf, received '.gif'\n"
     )
+
+
+def test_graphs_as_json(opgraph, graph, runs):
+    code, out, _ = opgraph("diff", runs[0], graph, "--json")
+    assert code == 1
+    data = json.loads(out)
+    assert data["counts"] == {
+        "added": 1, "removed": 0, "changed": 1, "follows": 0, "same": 3, "renamed": 0,
+    }  # fmt: skip
+    assert data["params"] == [15, 25]
+    assert data["nodes"][0]["changes"] == [
+        {"kind": "attribute", "name": "units", "left": 3, "right": 5}
+    ]
+
+
+def test_what_only_follows_is_listed_on_request(opgraph, graph, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text(GRAPH.replace("(4,)", "(6,)"))
+    code, out, _ = opgraph("diff", graph, other)
+    assert code == 1
+    assert out.splitlines()[-1] == (
+        "1 changed, 3 with other shapes or parameters in consequence, 1 the same"
+    )
+    assert "lstm" not in out
+    assert "lstm" in opgraph("diff", graph, other, "--all")[1]
+
+
+def test_a_graph_that_cannot_be_read(opgraph, graph, tmp_path):
+    missing = tmp_path / "nowhere.txt"
+    picture = tmp_path / "d.svg"
+    code, out, err = opgraph("diff", graph, missing, "-o", picture)
+    assert code == 2
+    assert out == ""
+    assert str(missing) in err
+    assert "Traceback" not in err
+    assert not picture.exists()
+
+
+def test_shapes_that_do_not_fit_are_an_error(opgraph, graph, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text(GRAPH + "x, fc -> sum: Add()\n")
+    code, out, err = opgraph("diff", graph, other)
+    assert code == 2
+    assert "+  sum" in out
+    assert "sum" in err
 
 
 def test_the_same_run_twice(opgraph, runs):

@@ -72,8 +72,17 @@ NETWORKS = {
 @pytest.fixture(scope="session")
 def generate() -> ModuleType:
     """The generator of large graphs that the benchmarks use."""
-    file = File(__file__).parents[2] / "benchmarks" / "generate.py"
-    spec = importlib.util.spec_from_file_location("generate", file)
+    return _module("generate", File(__file__).parents[2] / "benchmarks" / "generate.py")
+
+
+@pytest.fixture(scope="session")
+def recorded() -> ModuleType:
+    """The module that writes a small run of arrays alone."""
+    return _module("recorded", File(__file__).parent / "curves" / "recorded.py")
+
+
+def _module(name: str, file: File) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

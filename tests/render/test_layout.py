@@ -186,3 +186,20 @@ def test_nothing_to_draw_is_an_empty_layout() -> None:
 def test_a_cycle_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^the wires form a cycle$"):
         arrange(Sketch((Box(1, 1),) * 2, (Wire(0, 1), Wire(1, 0))))
+
+
+def test_a_very_tall_graph_wraps_even_where_many_lines_pass(generate: Any, audit: Any) -> None:
+    scene = draw_scene(analyze(parse(generate.dense(50))), fold="none")
+    assert scene.height < 2 * scene.width
+    audit(scene).check()
+
+
+def gap_above(sources: int) -> float:
+    """The room above a box that reads so many others."""
+    wires = tuple(Wire(index, sources, 0, index) for index in range(sources))
+    return arrange(Sketch((Box(60, 20),) * (sources + 1), wires)).height - 40
+
+
+def test_many_lines_that_turn_in_one_gap_move_together() -> None:
+    assert gap_above(6) == 10 + 5 * 10 + 10  # one comes straight down
+    assert gap_above(32) == 10 + 31 * 4 + 10

@@ -23,7 +23,8 @@ from opgraph.record import Array
 from opgraph.render.curves.ends import FEW, draw_bar, draw_heading, draw_labels, labels_width
 from opgraph.render.curves.points import LogChoice, condensed, smoothed, tick_text, wants_log
 from opgraph.render.curves.series import Series
-from opgraph.render.curves.style import FONTS, SOLID, STYLES, CurveStyle, CurveTheme, Dash
+from opgraph.render.curves.style import SOLID, STYLES, CurveStyle, CurveTheme, Dash
+from opgraph.render.theme import FONTS
 
 SUFFIXES = ("svg", "png", "pdf")
 PX = 96  # pixels of CSS in an inch

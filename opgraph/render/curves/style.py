@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from opgraph.render.theme import FONT_FAMILY, THEMES, mix
+from opgraph.render.theme import THEMES, mix
 
 CurveTheme = Literal["light", "dark", "print"]
-FONTS = tuple(name.strip("'") for name in FONT_FAMILY.split(","))
 Dash = tuple[float, ...]
 SOLID: Dash = ()
 DASHES: tuple[Dash, ...] = (SOLID, (4.5, 2.0), (1.2, 1.6), (6.0, 1.8, 1.2, 1.8))

@@ -10,7 +10,8 @@ from opgraph.render.layout.pins import Pins
 from opgraph.render.layout.sides import Sides
 from opgraph.render.layout.tracks import Bus, assign_tracks
 
-TRACK = 10.0
+TRACK, LEAST_TRACK = 10.0, 4.0
+CROWD = 64.0  # what many tracks share
 LEAST_GAP = 22.0
 LEAD = 10.0
 LABEL_LEAD = 4.0
@@ -48,9 +49,17 @@ class _Gap:
     label: float
 
     @property
+    def count(self) -> int:
+        return max(self.tracks, default=-1) + 1
+
+    @property
+    def pitch(self) -> float:
+        """From one track to the next; where there are very many they move together."""
+        return max(LEAST_TRACK, min(TRACK, CROWD // max(1, self.count)))
+
+    @property
     def height(self) -> float:
-        count = max(self.tracks, default=-1) + 1
-        return max(LEAST_GAP, self.label + LABEL_LEAD, self.lead + count * TRACK + LEAD)
+        return max(LEAST_GAP, self.label + LABEL_LEAD, self.lead + self.count * self.pitch + LEAD)
 
     @property
     def lead(self) -> float:
@@ -130,9 +139,9 @@ def _stack(
     for rank, following in pairwise(range(first, last + 1)):
         gap = _gap(layers, centres, sides, pins, rank)
         bottom = levels.tops[rank] + levels.heights[rank]
-        spare = gap.height - gap.lead - LEAD - (max(gap.tracks, default=0) + 1) * TRACK
+        spare = gap.height - gap.lead - LEAD - max(1, gap.count) * gap.pitch
         for key, track in zip(gap.keys, gap.tracks, strict=True):
-            levels.turns[key] = bottom + gap.lead + max(0.0, spare // 2) + track * TRACK
+            levels.turns[key] = bottom + gap.lead + max(0.0, spare // 2) + track * gap.pitch
         levels.tops[following] = bottom + gap.height
 
 

@@ -8,12 +8,16 @@ written, so a picture changes little when the graph does.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections.abc import Iterator
+from random import Random
 
 from opgraph.render.layout.layers import Layers, Link
 
 SWEEPS = 8
 SWAP_ROUNDS = 4
+SETTLE_ROUNDS, STALE = 24, 6
 SMALL = 3000
+FEW_LINKS, MOST_STARTS, TRIED = 1500, 24, 6000
 
 
 def order_rows(layers: Layers) -> None:
@@ -31,21 +35,53 @@ def order_rows(layers: Layers) -> None:
     if not best or len(layers.ranks) > SMALL:
         return
     kept = [list(row) for row in layers.rows]
-    for starts in (sorted(natural, key=degree.__getitem__), natural[::-1]):
+    for starts in _starts(natural, degree):
         _walk(layers, above, below, starts)
         found = _improve(layers, above, below)
         if found < best:
             best, kept = found, [list(row) for row in layers.rows]
+        if not best:
+            break
     layers.rows[:] = kept
 
 
+def _starts(natural: list[int], degree: list[int]) -> Iterator[list[int]]:
+    """Where further walks begin: few links first, from the end, then shuffled."""
+    yield sorted(natural, key=degree.__getitem__)
+    yield natural[::-1]
+    links = sum(degree) // 2
+    chance = Random(0)  # the same picture every time
+    for _ in range(min(MOST_STARTS, TRIED // links) if links <= FEW_LINKS else 0):
+        yield chance.sample(natural, len(natural))
+
+
 def _improve(layers: Layers, above: list[list[int]], below: list[list[int]]) -> int:
-    """Sweep and swap; how many crossings are left."""
+    """Sweep, then swap; of a small graph again and again. How many crossings are left."""
     best = crossings(layers)
     if best:
         best = _sweep(layers, above, below, best)
     if best and len(layers.ranks) <= SMALL:
         best -= _swap(layers, above, below)
+    if best and sum(map(len, layers.gaps)) <= FEW_LINKS:
+        best = _settle(layers, above, below, best)
+    return best
+
+
+def _settle(layers: Layers, above: list[list[int]], below: list[list[int]], best: int) -> int:
+    """Sweep and swap in turns, from one local optimum to the next; the best is kept."""
+    kept = [list(row) for row in layers.rows]
+    stale = 0
+    for turn in range(SETTLE_ROUNDS):
+        _sweep_once(layers, above, below, downwards=turn % 2 == 0, flipped=turn % 4 < 2)
+        _swap(layers, above, below)
+        found = crossings(layers)
+        if found < best:
+            best, kept, stale = found, [list(row) for row in layers.rows], 0
+            continue
+        stale += 1
+        if stale == STALE or not best:
+            break
+    layers.rows[:] = kept
     return best
 
 
@@ -79,11 +115,7 @@ def _sweep(layers: Layers, above: list[list[int]], below: list[list[int]], best:
     kept = [list(row) for row in layers.rows]
     stale = 0
     for turn in range(SWEEPS):
-        downwards = turn % 2 == 0
-        rows = layers.rows[1:] if downwards else layers.rows[-2::-1]
-        places = _positions(layers)
-        for row in rows:
-            _sort_row(row, above if downwards else below, places)
+        _sweep_once(layers, above, below, downwards=turn % 2 == 0)
         found = crossings(layers)
         if found < best:
             best, kept, stale = found, [list(row) for row in layers.rows], 0
@@ -95,9 +127,28 @@ def _sweep(layers: Layers, above: list[list[int]], below: list[list[int]], best:
     return best
 
 
-def _sort_row(row: list[int], neighbours: list[list[int]], places: list[int]) -> None:
+def _sweep_once(
+    layers: Layers,
+    above: list[list[int]],
+    below: list[list[int]],
+    *,
+    downwards: bool,
+    flipped: bool = False,
+) -> None:
+    """Sort each row by its neighbours in the row before it; `flipped` turns what is equal round."""
+    rows = layers.rows[1:] if downwards else layers.rows[-2::-1]
+    places = _positions(layers)
+    for row in rows:
+        _sort_row(row, above if downwards else below, places, flipped)
+
+
+def _sort_row(
+    row: list[int], neighbours: list[list[int]], places: list[int], flipped: bool
+) -> None:
     """Bring the elements to the mean place of their neighbours; the others keep their places."""
     tied = [element for element in row if neighbours[element]]
+    if flipped:
+        tied.reverse()
     means = {e: sum(places[n] for n in neighbours[e]) / len(neighbours[e]) for e in tied}
     tied.sort(key=means.__getitem__)
     moved = iter(tied)

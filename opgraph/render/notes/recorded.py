@@ -5,7 +5,7 @@ Finds quantities by the record's table, so that a new one can be asked for by it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Literal
 
@@ -23,8 +23,16 @@ NOT_CONNECTED = "not connected"
 LISTED = 6
 
 
+Read = Callable[[Record, Quantity], list[Series]]
+
+
 def recorded_note(
-    record: Record, quantity: Quantity, name: str, step: int | None, reduce: Reduce
+    record: Record,
+    quantity: Quantity,
+    name: str,
+    step: int | None,
+    reduce: Reduce,
+    read: Read = read_series,
 ) -> Annotation:
     """A quantity of all nodes of a run.
 
@@ -34,13 +42,14 @@ def recorded_note(
         name: what the user calls it.
         step: at which step; over all steps when None.
         reduce: the last value, the mean or the largest, where no step is said.
+        read: what reads the series.
 
     Raises:
         RunError: there is no such step, or nothing was measured then.
     """
     if step is not None:
         record.check_step(step)
-    found = read_series(record, quantity)
+    found = read(record, quantity)
     if step is not None and all(value_at(series, step) is None for series in found):
         raise _not_then(record, found[0], step)
     values: dict[str, tuple[Part, ...]] = {}
