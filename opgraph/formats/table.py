@@ -14,10 +14,13 @@ from typing import Any
 from opgraph.errors import FormatError, Source, suggest
 from opgraph.files import write_text
 from opgraph.formats.archive import MOST_BYTES, read_keras_file
+from opgraph.formats.dot import from_dot, to_dot
 from opgraph.formats.json import FORMAT, from_json, to_json
 from opgraph.formats.keras_config import read_config
 from opgraph.formats.keras_source import to_source
 from opgraph.formats.legacy_h5 import read_h5_file
+from opgraph.formats.mermaid import to_mermaid
+from opgraph.formats.mermaid_reader import from_mermaid
 from opgraph.formats.networks import (
     from_graphml,
     from_node_link,
@@ -105,6 +108,14 @@ def _read_text(path: Path) -> OpGraph:
     return parse(Source(str(path), _decoded(path)), path.stem)
 
 
+def _read_dot(path: Path) -> OpGraph:
+    return from_dot(Source(str(path), _decoded(path)), path.stem)
+
+
+def _read_mermaid(path: Path) -> OpGraph:
+    return from_mermaid(Source(str(path), _decoded(path)), path.stem)
+
+
 def _read_json(path: Path) -> OpGraph:
     """A graph from opgraph's own JSON, or the configuration that `model.to_json()` writes."""
     text = _decoded(path)
@@ -174,6 +185,8 @@ FORMATS = (
     Format("table of edges", (".csv", ".tsv"), _read_text),
     Format("networkx node-link", (".nx.json",), _read_json, to_node_link),
     Format("GraphML", (".graphml",), _read_graphml, to_graphml),
+    Format("DOT", (".dot", ".gv"), _read_dot, to_dot),
+    Format("Mermaid", (".mmd", ".mermaid"), _read_mermaid, to_mermaid),
     Format("JSON", (".json",), _read_json, _json_text),
     Format("Keras model, structure only", (".keras",), read_keras_file),
     Format("legacy Keras model, structure only", (".h5", ".hdf5"), read_h5_file),

@@ -97,7 +97,8 @@ def test_source_cannot_be_read(tmp_path):
     assert refused(put(tmp_path / "g.py", "1")) == (
         "g.py: Keras source can be written, not read\n   formats to read:"
         " .txt/.edges (edge list), .csv/.tsv (table of edges), .nx.json (networkx node-link),"
-        " .graphml (GraphML), .json (JSON), .keras (Keras model, structure only),"
+        " .graphml (GraphML), .dot/.gv (DOT), .mmd/.mermaid (Mermaid), .json (JSON),"
+        " .keras (Keras model, structure only),"
         " .h5/.hdf5 (legacy Keras model, structure only)"
     )
 
@@ -110,7 +111,8 @@ def test_unknown_formats_to_write_list_the_known_ones(tmp_path, suffix, everythi
     assert message == (
         f"g{suffix}: no format to write has the suffix {suffix!r}\n  {near}"
         " formats to write: .txt/.edges (edge list), .nx.json (networkx node-link),"
-        " .graphml (GraphML), .json (JSON), .py (Keras source)"
+        " .graphml (GraphML), .dot/.gv (DOT), .mmd/.mermaid (Mermaid), .json (JSON),"
+        " .py (Keras source)"
     )
     assert not path.exists()
 
