@@ -1,0 +1,305 @@
+"""Operations with weights, and what belongs to them: convolutions, dense layers, normalisation.
+
+Each function looks at one operation and says whether it took it in. Must not know how nodes are
+named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from opgraph.formats.graphdef.draft import Draft, Workshop, readers
+from opgraph.formats.graphdef.flat import Operation, Value
+from opgraph.formats.graphdef.statics import (
+    array_shape,
+    leaves,
+    number,
+    numbers,
+    short,
+    source,
+    weight,
+)
+
+BIASED = frozenset(
+    {"Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "Conv2DTranspose", "Conv3DTranspose", "Dense"}
+)
+FORMATS = {"NHWC": "channels_last", "NDHWC": "channels_last", "NCHW": "channels_first",
+           "NCDHW": "channels_first"}  # fmt: skip
+
+
+def data_format(operation: Operation) -> str:
+    """Where the channels stand, as Keras says it."""
+    said = operation.attr["data_format"].s.decode("ascii", "replace")
+    return FORMATS.get(said, "channels_last")
+
+
+def spatial(operation: Operation, key: str) -> tuple[int, ...]:
+    """The part of strides, sizes or dilations that is about space."""
+    sizes = [int(size) for size in operation.attr[key].list.i]
+    if not sizes:
+        sizes = [1] * (5 if "3D" in operation.op else 4)
+    return tuple(sizes[2:] if data_format(operation) == "channels_first" else sizes[1:-1])
+
+
+def padding(operation: Operation) -> str | None:
+    """`same` or `valid`; None where it is written out."""
+    said = operation.attr["padding"].s.decode("ascii", "replace").lower()
+    return said if said in ("same", "valid") else None
+
+
+def _channels_last(given: dict[str, Any]) -> dict[str, Any]:
+    """Attributes without the usual place of the channels."""
+    return {k: v for k, v in given.items() if (k, v) != ("data_format", "channels_last")}
+
+
+def convolution(shop: Workshop, operation: Operation) -> bool:
+    """`Conv2D` and `Conv3D`: groups follow from the kernel and are told when shapes are known."""
+    kernel, pad = weight(operation.inputs[1]), padding(operation)
+    shape = None if kernel is None else array_shape(kernel)
+    if kernel is None or shape is None or pad is None or len(shape) not in (4, 5):
+        return False
+    given = {
+        "filters": shape[-1],
+        "kernel_size": shape[:-2],
+        "strides": spatial(operation, "strides"),
+        "padding": pad,
+        "dilation_rate": spatial(operation, "dilations"),
+        "data_format": data_format(operation),
+        "use_bias": False,
+    }
+    kind = f"Conv{len(shape) - 2}D"
+    data = operation.inputs[:1]
+    shop.add(kind, _channels_last(given), data, operation, weights={"kernel": kernel})
+    return True
+
+
+def depthwise(shop: Workshop, operation: Operation) -> bool:
+    """`DepthwiseConv2dNative`."""
+    kernel, pad = weight(operation.inputs[1]), padding(operation)
+    shape = None if kernel is None else array_shape(kernel)
+    if kernel is None or shape is None or pad is None or len(shape) != 4:
+        return False
+    given = {
+        "kernel_size": shape[:2],
+        "strides": spatial(operation, "strides"),
+        "padding": pad,
+        "depth_multiplier": shape[3],
+        "dilation_rate": spatial(operation, "dilations"),
+        "data_format": data_format(operation),
+        "use_bias": False,
+    }
+    data = operation.inputs[:1]
+    weights = {"kernel": kernel}
+    shop.add("DepthwiseConv2D", _channels_last(given), data, operation, weights=weights)
+    return True
+
+
+def transposed(shop: Workshop, operation: Operation) -> bool:
+    """`Conv2DBackpropInput`, which is how TensorFlow writes a transposed convolution."""
+    kernel, pad = weight(operation.inputs[1]), padding(operation)
+    shape = None if kernel is None else array_shape(kernel)
+    if kernel is None or shape is None or pad is None or len(shape) != 4:
+        return False
+    given = {
+        "filters": shape[2],
+        "kernel_size": shape[:2],
+        "strides": spatial(operation, "strides"),
+        "padding": pad,
+        "data_format": data_format(operation),
+        "use_bias": False,
+    }
+    data = operation.inputs[2:3]
+    weights = {"kernel": kernel}
+    shop.add("Conv2DTranspose", _channels_last(given), data, operation, weights=weights)
+    return True
+
+
+def dense(shop: Workshop, operation: Operation) -> bool:
+    """`MatMul` by a matrix that is a weight."""
+    kernel = weight(operation.inputs[1])
+    shape = None if kernel is None else array_shape(kernel)
+    turned = [key for key in ("transpose_a", "adj_x", "adj_y") if operation.attr[key].b]
+    if kernel is None or shape is None or len(shape) != 2 or turned:
+        return False
+    units = shape[0] if operation.attr["transpose_b"].b else shape[1]
+    given = {"units": units, "use_bias": False}
+    data = operation.inputs[:1]
+    shop.add("Dense", given, data, operation, weights={"kernel": kernel})
+    return True
+
+
+def dense_on_rows(shop: Workshop, operation: Operation) -> bool:
+    """A dense layer on the last axis of more: reshaped to rows, multiplied, reshaped back."""
+    draft = shop.made(operation.inputs[0])
+    if draft is None or draft.kind != "Dense" or draft.given["use_bias"]:
+        return False
+    flat = source(draft.inputs[0]).of
+    if flat.op != "Reshape" or _scope(flat.name) != _scope(operation.name):
+        return False
+    before = shop.maker.get(flat)
+    if before is None or not shop.is_alone(flat):
+        return False
+    shop.drop(before)
+    draft.inputs = [source(flat.inputs[0])]
+    shop.grow(draft, operation)
+    return True
+
+
+def embedding(shop: Workshop, operation: Operation) -> bool:
+    """`ResourceGather` or `GatherV2` of the rows of a weight."""
+    table = weight(operation.inputs[0])
+    shape = None if table is None else array_shape(table)
+    if table is None or shape is None or len(shape) != 2 or shop.is_static(operation.inputs[1]):
+        return False
+    given = {"input_dim": shape[0], "output_dim": shape[1]}
+    data = operation.inputs[1:2]
+    shop.add("Embedding", given, data, operation, weights={"embeddings": table})
+    return True
+
+
+def bias(shop: Workshop, operation: Operation) -> bool:
+    """`BiasAdd` or `AddV2` of a row of numbers behind a layer that has none yet."""
+    data, added = _data_and_static(shop, operation)
+    draft = None if data is None else shop.made(data)
+    if draft is None or added is None or draft.kind not in BIASED or draft.given["use_bias"]:
+        return False
+    found = [leaf for leaf in leaves(added) if _is_row(leaf, draft)]
+    if len(found) != 1 or draft.given.get("activation"):
+        return False
+    draft.given["use_bias"] = True
+    draft.weights["bias"] = found[0]
+    shop.grow(draft, operation)
+    return True
+
+
+def _is_row(leaf: Operation, draft: Draft) -> bool:
+    """Whether a weight has one number for each output channel."""
+    shape = array_shape(leaf)
+    wanted = draft.given.get("filters") or draft.given.get("units")
+    if draft.kind == "DepthwiseConv2D":
+        kernel = array_shape(draft.weights["kernel"]) or (0, 0, 0, 0)
+        wanted = kernel[2] * kernel[3]
+    return bool(shape) and max(shape) == math.prod(shape) == wanted
+
+
+def _data_and_static(shop: Workshop, operation: Operation) -> tuple[Value | None, Value | None]:
+    """The one input that depends on data and the one that does not."""
+    if len(operation.inputs) != 2:
+        return None, None
+    first, second = operation.inputs
+    if shop.is_static(first) == shop.is_static(second):
+        return None, None
+    return (second, first) if shop.is_static(first) else (first, second)
+
+
+# Normalisation ---------------------------------------------------------------------------------
+
+
+def batch_norm(shop: Workshop, operation: Operation) -> bool:
+    """Batch normalisation as `x * inv + (beta - mean * inv)`, with `inv = gamma / sqrt(var + eps)`.
+
+    That is how `tf.nn.batch_normalization` writes it; it is told by the `Rsqrt` in the factor.
+    """
+    data, factor = _data_and_static(shop, operation)
+    following = [reader for reader in readers(operation) if reader.op in ("AddV2", "Add", "Sub")]
+    if data is None or factor is None or len(following) != 1 or not shop.is_alone(operation):
+        return False
+    _, offset = _data_and_static(shop, following[0])
+    found = None if offset is None else _statistics(factor, offset)
+    if found is None:
+        return False
+    epsilon, weights = found
+    given = {"epsilon": epsilon, "center": "beta" in weights, "scale": "gamma" in weights}
+    shop.add("BatchNormalization", given, [data], operation, following[0], weights=weights)
+    return True
+
+
+def _statistics(factor: Value, offset: Value) -> tuple[float, dict[str, Operation]] | None:
+    """Epsilon and the four arrays of a batch normalisation."""
+    root = _find(factor, "Rsqrt")
+    if root is None:
+        return None
+    variance, epsilon = _sum(root.inputs[0])
+    scales = [leaf for leaf in _arrays(factor) if leaf is not variance]
+    shifts = [leaf for leaf in _arrays(offset) if leaf is not variance and leaf not in scales]
+    if variance is None or epsilon is None or len(scales) > 1 or not 1 <= len(shifts) <= 2:
+        return None
+    beta = _beta(offset) if len(shifts) == 2 else None
+    mean = [leaf for leaf in shifts if leaf is not beta]
+    if len(mean) != 1:
+        return None
+    named: Mapping[str, Operation | None] = {
+        "gamma": scales[0] if scales else None,
+        "beta": beta,
+        "moving_mean": mean[0],
+        "moving_variance": variance,
+    }
+    return epsilon, {name: leaf for name, leaf in named.items() if leaf is not None}
+
+
+def _find(value: Value, op: str) -> Operation | None:
+    """The first operation of a type that a static value is computed by."""
+    waiting, seen = [value.of], set[Operation]()
+    while waiting:
+        operation = waiting.pop()
+        if operation.op == op:
+            return operation
+        if operation not in seen:
+            seen.add(operation)
+            waiting += [read.of for read in operation.inputs]
+    return None
+
+
+def _sum(value: Value) -> tuple[Operation | None, float | None]:
+    """The array and the number that are added."""
+    operation = source(value).of
+    if operation.op not in ("Add", "AddV2") or len(operation.inputs) != 2:
+        return None, None
+    for array, added in (operation.inputs, operation.inputs[::-1]):
+        found = number(added)
+        arrays = _arrays(array)
+        if found is not None and len(arrays) == 1:
+            return arrays[0], found
+    return None, None
+
+
+def _arrays(value: Value) -> list[Operation]:
+    """The leaves that are arrays, not single numbers or shapes."""
+    return [
+        leaf
+        for leaf in leaves(value)
+        if array_shape(leaf) and number(Value(leaf)) is None and not _is_index(leaf)
+    ]
+
+
+def _is_index(leaf: Operation) -> bool:
+    return numbers(Value(leaf)) is not None
+
+
+def _beta(offset: Value) -> Operation | None:
+    """What `mean * inv` is taken from."""
+    operation = source(offset).of
+    if operation.op != "Sub":
+        return None
+    found = _arrays(operation.inputs[0])
+    return found[0] if len(found) == 1 else None
+
+
+def fused_batch_norm(shop: Workshop, operation: Operation) -> bool:
+    """`FusedBatchNormV3` with fixed statistics."""
+    names = ("gamma", "beta", "moving_mean", "moving_variance")
+    found = {name: weight(read) for name, read in zip(names, operation.inputs[1:], strict=False)}
+    if operation.attr["is_training"].b or None in found.values() or len(found) != 4:
+        return False
+    given: dict[str, Any] = {"epsilon": short(operation.attr["epsilon"].f)}
+    if data_format(operation) == "channels_first":
+        given["axis"] = 1
+    weights = {name: leaf for name, leaf in found.items() if leaf is not None}
+    shop.add("BatchNormalization", given, operation.inputs[:1], operation, weights=weights)
+    return True
+
+
+def _scope(name: str) -> str:
+    return name.rpartition("/")[0]
