@@ -199,7 +199,7 @@ def test_an_archive_of_very_many_files(tmp_path, monkeypatch):
 def test_damaged_keras_files(tmp_path, make):
     assert refused(put(tmp_path / "m.keras", b"\x89HDF")) == (
         "m.keras: not a .keras file, which is a zip archive: File is not a zip file\n"
-        "   models in .h5 or SavedModel form: load them in Keras and save them as .keras"
+        "   a model in another form needs that form's suffix: .h5, .onnx, .tflite"
     )
     assert refused(zipped(tmp_path / "m.keras", {"a": ""})) == (
         "m.keras: an archive without config.json"
