@@ -85,21 +85,27 @@ def from_keras(model: Any) -> Graph:
     return Graph(graph)
 
 
-def build(graph: Any, *, seed: int | None = None) -> Any:
+def build(graph: Any, *, seed: int | None = None, weights: str | Path | None = None) -> Any:
     """Build the functional `keras.Model` of a graph.
 
     Args:
         graph: a `Graph`, or whatever `read` takes.
         seed: makes initial weights and dropout masks repeatable, node by node.
+        weights: a `.keras`, `.weights.h5`, `.h5` or `.safetensors` file or a run (`runs/a@200`) to
+            take weights from, where names and shapes agree; initial values when left out.
 
     Returns:
         The model. `opgraph.node_names(model)` maps its layers to the nodes of the graph.
 
     Raises:
-        OpgraphError: the graph has faults, or Keras refuses a node.
+        OpgraphError: the graph has faults, Keras refuses a node, or no weight fits.
         MissingDependencyError: TensorFlow is not installed.
     """
-    return needed_runtime().build(_completed(read(graph)), seed=seed).model
+    runtime = needed_runtime()
+    built = runtime.build(_completed(read(graph)), seed=seed)
+    if weights is not None:
+        runtime.load_weights(built, str(weights))
+    return built.model
 
 
 def node_names(model: Any) -> dict[str, str]:

@@ -26,11 +26,16 @@ def command(
     """Write a graph in the format that OUTPUT's suffix names.
 
     .txt is an edge list, .json opgraph's own form, .nx.json networkx's node-link form, .graphml
-    GraphML, .py Keras source. Attributes that the file leaves out are completed first.
+    GraphML, .dot DOT, .mmd Mermaid, .py Keras source, .keras a Keras model, with the weights of
+    FILE if it is one too. Attributes that the file leaves out are completed first.
     """
-    from opgraph.formats import write
+    from opgraph.api.saving import save, weights_in
 
     analysis = analyzed(file, settings, input_shape, classes).require()
-    write(analysis.graph, Path(output))
+    is_model = output.lower().endswith(".keras")
+    weights = weights_in(analysis.graph, Path(file)) if is_model else None
+    said = save(analysis.graph, Path(output), weights)
     click.echo(f"wrote {output} ({len(analysis.graph)} nodes)", err=True)
+    if said:
+        click.echo(said, err=True)
     return 0

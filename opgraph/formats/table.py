@@ -15,6 +15,7 @@ from opgraph.errors import FormatError, Source, suggest
 from opgraph.files import write_text
 from opgraph.formats.archive import MOST_BYTES, read_keras_file
 from opgraph.formats.dot import from_dot, to_dot
+from opgraph.formats.graphdef import is_saved_model, read_pb_file, read_saved_model_folder
 from opgraph.formats.json import FORMAT, from_json, to_json
 from opgraph.formats.keras_config import read_config
 from opgraph.formats.keras_source import to_source
@@ -34,21 +35,36 @@ from opgraph.text import parse, to_text
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file: its suffixes, and how a graph is read from it or written to it."""
+    """A kind of file: its suffixes, and how a graph is read from it or written to it.
+
+    Attributes:
+        name: what users call it.
+        suffixes: with their dots, in small letters.
+        read: makes the graph of a file; None if it cannot be read.
+        to_text: makes the text of a file; None if it cannot be written.
+        has_raw: whether `read` takes `raw`, to leave operations as they stand in the file.
+    """
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path], OpGraph] | None = None
+    read: Callable[..., OpGraph] | None = None
     to_text: Callable[[OpGraph], str] | None = None
+    has_raw: bool = False
 
 
-def read(path: Path) -> OpGraph:
+def read(path: Path, raw: bool = False) -> OpGraph:
     """Read a graph from a file, in the format that its suffix or its first bytes name.
+
+    Args:
+        path: of the file.
+        raw: one node for each operation of an exported graph, nothing put together.
 
     Raises:
         FormatError: the file cannot be read, or no format is recognised.
         OpgraphError: what is wrong with its content.
     """
+    if is_saved_model(path):
+        return read_saved_model_folder(path, raw=raw)
     found = _format_of(path)
     if found is None:
         return _read_sniffed(path)
@@ -56,7 +72,7 @@ def read(path: Path) -> OpGraph:
         raise FormatError(
             f"{found.name} can be written, not read", where=str(path), hint=_known("read")
         )
-    return found.read(path)
+    return found.read(path, raw=raw) if found.has_raw else found.read(path)
 
 
 def write(graph: OpGraph, path: Path) -> None:
@@ -190,5 +206,6 @@ FORMATS = (
     Format("JSON", (".json",), _read_json, _json_text),
     Format("Keras model, structure only", (".keras",), read_keras_file),
     Format("legacy Keras model, structure only", (".h5", ".hdf5"), read_h5_file),
+    Format("TensorFlow graph", (".pb", ".pbtxt"), read_pb_file, has_raw=True),
     Format("Keras source", (".py",), None, to_source),
 )

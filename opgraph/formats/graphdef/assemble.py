@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from opgraph.analysis import analyze
 from opgraph.errors import FormatError
+from opgraph.formats.graphdef.arrays import Arrays
 from opgraph.formats.graphdef.draft import Draft, Workshop
 from opgraph.formats.graphdef.flat import Flat, Operation, flatten
 from opgraph.formats.graphdef.messages import Program, read_graph_def, read_saved_model
-from opgraph.formats.graphdef.naming import name_drafts
+from opgraph.formats.graphdef.naming import name_drafts, scope_of
 from opgraph.formats.graphdef.recognise import raw as every_operation
 from opgraph.formats.graphdef.recognise import recognise
-from opgraph.graph import Edge, Node, OpGraph
+from opgraph.formats.graphdef.statics import array_shape, dtype_of, source
+from opgraph.graph import Edge, Node, OpGraph, Origin, with_given
 from opgraph.ops import convert_value, require
 
 MOST_NODES = 200_000
@@ -70,13 +73,47 @@ def _graph(shop: Workshop, flat: Flat, program: Program, name: str, raw: bool) -
         names = {draft: draft.members[0].name for draft in drafts}
     else:
         names = name_drafts(drafts, program.inputs)
-    nodes = {names[draft]: _node(draft, names[draft]) for draft in drafts}
+    arrays = Arrays(program.folder)
+    nodes = {names[draft]: _node(draft, names[draft], arrays) for draft in drafts}
     edges = [
         Edge(names[shop.maker[value.of]], names[draft], slot, value.port)
         for draft in drafts
         for slot, value in enumerate(draft.inputs)
     ]
-    return OpGraph(nodes.values(), edges, name)
+    ends = [(shop.maker.get(v.of), v.port) for v in map(source, flat.outputs.values())]
+    _mark_outputs(nodes, edges, [(names[d], port) for d, port in ends if d is not None])
+    graph = OpGraph(nodes.values(), edges, name)
+    return graph if raw else _grouped(graph, {names[draft]: draft for draft in drafts})
+
+
+def _mark_outputs(nodes: dict[str, Node], edges: list[Edge], ends: list[tuple[str, int]]) -> None:
+    """A node behind each output that something inside reads too, so that it is seen to be one."""
+    read = {edge.source for edge in edges}
+    for number, (name, port) in enumerate(ends, start=1):
+        if name not in read and not port:
+            continue
+        marker = f"output_{number}"
+        while marker in nodes:
+            marker += "'"
+        nodes[marker] = Node(marker, require("Identity"))
+        edges.append(Edge(name, marker, 0, port))
+
+
+def _grouped(graph: OpGraph, drafts: dict[str, Draft]) -> OpGraph:
+    """Groups of convolutions, which only show in kernels that read part of the channels."""
+    facts = analyze(graph).facts
+    changed: dict[str, Node] = {}
+    for name, draft in drafts.items():
+        inputs = facts[name].inputs if draft.kind.startswith("Conv") else ()
+        kernel = draft.weights.get("kernel")
+        shape = array_shape(kernel) if kernel is not None else None
+        if not inputs or inputs[0] is None or shape is None or "Transpose" in draft.kind:
+            continue
+        is_first = draft.given.get("data_format") == "channels_first"
+        channels = inputs[0][0 if is_first else -1]
+        if channels and channels != shape[-2] and channels % shape[-2] == 0:
+            changed[name] = with_given(graph[name], {"groups": channels // shape[-2]})
+    return graph.with_nodes(changed) if changed else graph
 
 
 def _place(draft: Draft, rank: dict[Operation, int], inputs: dict[str, int]) -> tuple[bool, int]:
@@ -86,8 +123,14 @@ def _place(draft: Draft, rank: dict[Operation, int], inputs: dict[str, int]) -> 
     return True, rank[draft.members[-1]]
 
 
-def _node(draft: Draft, name: str) -> Node:
+def _node(draft: Draft, name: str, arrays: Arrays) -> Node:
     kind = require(draft.kind)
     schema = kind.schema()
     given = {key: convert_value(schema[key], value) for key, value in draft.given.items()}
-    return Node(name, kind, given)
+    origin = Origin(
+        tuple(member.name for member in draft.members),
+        dtype_of(draft.members[-1]),
+        scope_of(draft) or None,
+        arrays.of(draft),
+    )
+    return Node(name, kind, given, origin=origin)

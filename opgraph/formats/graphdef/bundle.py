@@ -67,8 +67,8 @@ class Entry:
             raise FormatError(problem, where=str(self.path)) from None
 
 
-def variables(folder: Path) -> dict[str, Entry]:
-    """The arrays of a SavedModel by the full name of their variable; ambiguous names are left out.
+def variables(folder: Path) -> dict[str, list[Entry]]:
+    """The arrays of a SavedModel by the full name of their variable; Keras writes some twice.
 
     Raises:
         FormatError: the index is damaged, or a data file is a link that leads elsewhere.
@@ -82,7 +82,7 @@ def variables(folder: Path) -> dict[str, Entry]:
         names = _full_names(entries[OBJECTS]) if OBJECTS in entries else {}
     except (IndexError, ValueError, struct.error) as error:
         raise FormatError(f"a damaged index of variables: {error}", where=str(path)) from None
-    return {name: entries[key] for name, key in names.items() if key in entries}
+    return {name: [entries[k] for k in keys if k in entries] for name, keys in names.items()}
 
 
 def _content(path: Path) -> bytes:
@@ -157,8 +157,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("a number without an end")
 
 
-def _full_names(entry: Entry) -> Mapping[str, str]:
-    """Key of each variable, from the graph of objects that stands among the arrays as a text."""
+def _full_names(entry: Entry) -> Mapping[str, list[str]]:
+    """Keys of each variable, from the graph of objects that stands among the arrays as a text."""
     if entry.dtype != STRING or entry.size > MOST_INDEX:
         return {}
     with entry.path.open("rb") as file:
@@ -167,11 +167,9 @@ def _full_names(entry: Entry) -> Mapping[str, str]:
     length, at = _varint(content, 0)
     objects = new_object_graph()
     objects.ParseFromString(content[at + 4 : at + 4 + length])  # four bytes of checksum between
-    found: dict[str, str] = {}
-    twice: set[str] = set()
+    found: dict[str, list[str]] = {}
     for node in objects.nodes:
         for attribute in node.attributes:
             if attribute.name == "VARIABLE_VALUE":
-                (twice.add if attribute.full_name in found else lambda _: None)(attribute.full_name)
-                found[attribute.full_name] = attribute.checkpoint_key
-    return {name: key for name, key in found.items() if name not in twice}
+                found.setdefault(attribute.full_name, []).append(attribute.checkpoint_key)
+    return found

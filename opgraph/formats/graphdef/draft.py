@@ -96,12 +96,25 @@ class Workshop:
 def readers(operation: Operation) -> list[Operation]:
     """Who reads an operation, behind those that only hand its value on."""
     found: list[Operation] = []
-    waiting, seen = list(operation.readers), set[Operation]()
+    waiting, seen = [operation], set[Operation]()
     while waiting:
-        reader = waiting.pop()
-        if reader.op not in PASSES:
-            found.append(reader)
-        elif reader not in seen:
-            seen.add(reader)
-            waiting += reader.readers
+        read = waiting.pop()
+        for reader in read.readers:
+            if reader.op not in PASSES:
+                found.append(reader)
+            elif reader not in seen and _hands_on(reader, read):
+                seen.add(reader)
+                waiting.append(reader)
     return found
+
+
+def _hands_on(reader: Operation, read: Operation) -> bool:
+    """Whether anybody reads that output of an `IdentityN` which is the value in question."""
+    if reader.op != "IdentityN":
+        return True
+    ports = {port for port, value in enumerate(reader.inputs) if value.of is read}
+    return any(
+        value.of is reader and value.port in ports
+        for further in reader.readers
+        for value in further.inputs
+    )

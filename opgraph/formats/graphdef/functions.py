@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from opgraph.formats.graphdef.draft import Draft, Workshop
+from opgraph.formats.graphdef.draft import Draft, Workshop, readers
 from opgraph.formats.graphdef.flat import Operation, Value
 from opgraph.formats.graphdef.layers import BIASED, data_format, padding, spatial
 from opgraph.formats.graphdef.statics import (
@@ -158,7 +158,7 @@ def _as_activation(
     if (
         layer is not None
         and _can_take(layer, operation, keras_name)
-        and all(reader in own for reader in layer.members[-1].readers)
+        and all(reader in own for reader in readers(layer.members[-1]))
     ):
         layer.given["activation"] = keras_name
         shop.grow(layer, *own)
@@ -365,7 +365,7 @@ def squeeze(shop: Workshop, operation: Operation) -> bool:
         return False
     widened = source(draft.inputs[0]).of
     kernel = array_shape(draft.weights["kernel"])
-    is_narrow = kernel is not None and kernel[0] == 1
+    is_narrow = kernel is not None and len(kernel) == 3
     if widened.op != "ExpandDims" or not is_narrow or not shop.is_alone(widened):
         return False
     before = shop.maker.get(widened)

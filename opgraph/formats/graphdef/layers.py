@@ -57,7 +57,12 @@ def _channels_last(given: dict[str, Any]) -> dict[str, Any]:
 def convolution(shop: Workshop, operation: Operation) -> bool:
     """`Conv2D` and `Conv3D`: groups follow from the kernel and are told when shapes are known."""
     kernel, pad = weight(operation.inputs[1]), padding(operation)
+    widened = source(operation.inputs[1]).of
+    if widened.op == "ExpandDims":  # a convolution over one axis
+        kernel = weight(widened.inputs[0])
     shape = None if kernel is None else array_shape(kernel)
+    if shape is not None and widened.op == "ExpandDims":
+        shape = (1, *shape)
     if kernel is None or shape is None or pad is None or len(shape) not in (4, 5):
         return False
     given = {

@@ -82,10 +82,11 @@ def recognise(flat: Flat) -> Workshop:
 
 def raw(flat: Flat) -> Workshop:
     """Every operation as a draft of its own, constants and variables too."""
-    shop = Workshop(flat, set())
+    shop, static = Workshop(flat, set()), static_operations(flat.operations)
     for operation in flat.operations:
         if not (operation.op.startswith("Placeholder") and fn.placeholder(shop, operation)):
-            draft = shop.add("Opaque", opaque(operation, set()), [], operation)
+            given = opaque(operation, set(), has_batch=operation not in static)
+            draft = shop.add("Opaque", given, [], operation)
             draft.inputs = list(operation.inputs)
     return shop
 
@@ -105,12 +106,15 @@ def _prune(shop: Workshop, flat: Flat) -> None:
             shop.drop(draft)
 
 
-def opaque(operation: Operation, static: set[Operation]) -> dict[str, Any]:
+def opaque(
+    operation: Operation, static: set[Operation], *, has_batch: bool = True
+) -> dict[str, Any]:
     """Attributes of a node that stands for any operation.
 
     Args:
         operation: the operation.
         static: operations whose values do not depend on data; those that it reads are told too.
+        has_batch: whether the first size of its output is that of the batch, which is left out.
     """
     config = {key: said for key in sorted(operation.attr)
               if (said := _said(operation.attr[key])) is not None and key != "value"}  # fmt: skip
@@ -126,7 +130,7 @@ def opaque(operation: Operation, static: set[Operation]) -> dict[str, Any]:
             shape = array_shape(leaf)
             if shape is not None and leaf.name not in arrays:
                 arrays[leaf.name] = list(shape)
-    shape = array_shape(operation) if not operation.inputs else _output(operation)
+    shape = array_shape(operation) if not operation.inputs else _output(operation, has_batch)
     given: dict[str, Any] = {"class_name": operation.op}
     if operation.op in ("Const", "VarHandleOp", "VariableV2") and shape is not None:
         arrays["value"] = list(shape)
@@ -135,14 +139,14 @@ def opaque(operation: Operation, static: set[Operation]) -> dict[str, Any]:
     return given | ({} if shape is None else {"output": shape})
 
 
-def _output(operation: Operation) -> tuple[int | None, ...] | None:
-    """Shape of the first output without the batch, where the file says it."""
+def _output(operation: Operation, has_batch: bool) -> tuple[int | None, ...] | None:
+    """Shape of the first output, where the file says it."""
     shapes = (
         operation.attr["_output_shapes"].list.shape if "_output_shapes" in operation.attr else ()
     )
     if not shapes or shapes[0].unknown_rank or not shapes[0].dim:
         return None
-    return tuple(int(dim.size) if dim.size >= 0 else None for dim in shapes[0].dim)[1:]
+    return tuple(int(dim.size) if dim.size >= 0 else None for dim in shapes[0].dim)[has_batch:]
 
 
 def _said(value: Any) -> Any:

@@ -16,6 +16,7 @@ from opgraph.errors import FormatError
 from opgraph.formats.graphdef.flat import Operation, Value
 
 MOST_SMALL = 4096
+MOST_JOINED = 64
 PASSES = frozenset(
     {"Identity", "IdentityN", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot"}
 )
@@ -116,12 +117,24 @@ def small(value: Value) -> NDArray[Any] | None:
     operation = source(value).of
     if operation.op == "Cast" and operation.inputs:
         operation = source(operation.inputs[0]).of
+    if operation.op in ("Pack", "ConcatV2"):
+        return _joined(operation)
     if operation.op != "Const":
         return None
     shape = array_shape(operation)
     if shape is None or math.prod(shape) > MOST_SMALL:
         return None
     return array(operation.attr["value"].tensor, shape)
+
+
+def _joined(operation: Operation) -> NDArray[Any] | None:
+    """A row that is put together of constants."""
+    parts = operation.inputs if operation.op == "Pack" else operation.inputs[:-1]
+    if not 0 < len(parts) <= MOST_JOINED:
+        return None
+    found = [small(part) for part in parts if source(part).of.op == "Const"]
+    rows = [item.reshape(-1) for item in found if item is not None and item.ndim <= 1]
+    return np.concatenate(rows) if len(rows) == len(parts) else None
 
 
 def number(value: Value) -> float | None:
