@@ -11,7 +11,7 @@ from opgraph.analysis import analyze
 from opgraph.errors import FormatError
 from opgraph.formats.graphdef.arrays import Arrays
 from opgraph.formats.graphdef.draft import Draft, Workshop
-from opgraph.formats.graphdef.flat import Flat, Operation, flatten
+from opgraph.formats.graphdef.flat import Flat, Operation, Value, flatten
 from opgraph.formats.graphdef.messages import Program, read_graph_def, read_saved_model
 from opgraph.formats.graphdef.naming import name_drafts, scope_of
 from opgraph.formats.graphdef.recognise import raw as every_operation
@@ -76,7 +76,7 @@ def _graph(shop: Workshop, flat: Flat, program: Program, name: str, raw: bool) -
     arrays = Arrays(program.folder)
     nodes = {names[draft]: _node(draft, names[draft], arrays) for draft in drafts}
     edges = [
-        Edge(names[shop.maker[value.of]], names[draft], slot, value.port)
+        Edge(names[_maker(shop, value)], names[draft], slot, value.port)
         for draft in drafts
         for slot, value in enumerate(draft.inputs)
     ]
@@ -84,6 +84,13 @@ def _graph(shop: Workshop, flat: Flat, program: Program, name: str, raw: bool) -
     _mark_outputs(nodes, edges, [(names[d], port) for d, port in ends if d is not None])
     graph = OpGraph(nodes.values(), edges, name)
     return graph if raw else _grouped(graph, {names[draft]: draft for draft in drafts})
+
+
+def _maker(shop: Workshop, value: Value) -> Draft:
+    found = shop.maker.get(value.of)
+    if found is None or found not in shop.drafts:
+        raise FormatError("is read, but inside what was put together", where=value.of.name)
+    return found
 
 
 def _mark_outputs(nodes: dict[str, Node], edges: list[Edge], ends: list[tuple[str, int]]) -> None:

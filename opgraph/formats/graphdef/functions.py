@@ -72,7 +72,8 @@ def activation(shop: Workshop, operation: Operation) -> bool:
 
 
 def _can_take(layer: Draft, operation: Operation, keras_name: str | None) -> bool:
-    together = scope(layer.members[0].name) == scope(operation.name) != ""
+    around = scope(layer.members[-1].name)
+    together = around != "" and around in (scope(operation.name), scope(scope(operation.name)))
     free = layer.kind in BIASED and "activation" not in layer.given
     return together and free and keras_name is not None
 
@@ -102,7 +103,7 @@ def silu(shop: Workshop, operation: Operation) -> bool:
         if is_scaled and scaled is not None:
             shop.drop(scaled)
             members = [*scaled.members, *members]
-        return _as_activation(shop, operation, "SiLU", "silu", inner, members)
+        return as_activation(shop, operation, "SiLU", "silu", inner, members)
     return False
 
 
@@ -129,7 +130,7 @@ def hard_sigmoid(shop: Workshop, operation: Operation) -> bool:
     shop.drop(shifted)
     members = [*shifted.members, *bounded.members]
     data = shifted.inputs[0]
-    return _as_activation(shop, operation, "HardSigmoid", "hard_sigmoid", data, members)
+    return as_activation(shop, operation, "HardSigmoid", "hard_sigmoid", data, members)
 
 
 def hard_silu(shop: Workshop, operation: Operation) -> bool:
@@ -141,11 +142,11 @@ def hard_silu(shop: Workshop, operation: Operation) -> bool:
         if scope(draft.members[0].name) != scope(operation.name):
             continue
         shop.drop(draft)
-        return _as_activation(shop, operation, "HardSiLU", "hard_silu", data, draft.members)
+        return as_activation(shop, operation, "HardSiLU", "hard_silu", data, draft.members)
     return False
 
 
-def _as_activation(
+def as_activation(
     shop: Workshop,
     operation: Operation,
     kind: str,
@@ -153,6 +154,7 @@ def _as_activation(
     data: Value,
     members: Sequence[Operation],
 ) -> bool:
+    """A function written as several operations; part of the layer before it if it can be."""
     layer = shop.made(data, alone=False)
     own = (*members, operation)
     if (

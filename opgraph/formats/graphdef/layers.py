@@ -75,8 +75,27 @@ def convolution(shop: Workshop, operation: Operation) -> bool:
         "use_bias": False,
     }
     kind = f"Conv{len(shape) - 2}D"
+    if shape[:-2] == (1, 1) and _separable(shop, operation, kernel, shape[-1]):
+        return True
     data = operation.inputs[:1]
     shop.add(kind, _channels_last(given), data, operation, weights={"kernel": kernel})
+    return True
+
+
+def _separable(shop: Workshop, operation: Operation, kernel: Operation, filters: int) -> bool:
+    """A convolution that goes on from a depthwise one inside its own scope."""
+    before = shop.made(operation.inputs[0])
+    if before is None or before.kind != "DepthwiseConv2D" or before.given["use_bias"]:
+        return False
+    if not before.members[0].name.startswith(f"{operation.name}/"):
+        return False
+    before.kind = "SeparableConv2D"
+    before.given = {"filters": filters, **before.given}
+    before.weights = {
+        "depthwise_kernel": before.weights["kernel"],
+        "pointwise_kernel": kernel,
+    }
+    shop.grow(before, operation)
     return True
 
 
@@ -141,13 +160,15 @@ def dense_on_rows(shop: Workshop, operation: Operation) -> bool:
     if draft is None or draft.kind != "Dense" or draft.given["use_bias"]:
         return False
     flat = source(draft.inputs[0]).of
-    if flat.op != "Reshape" or _scope(flat.name) != _scope(operation.name):
+    if flat.op != "Reshape" or not flat.name.startswith(f"{operation.name}/"):
         return False
-    before = shop.maker.get(flat)
-    if before is None or not shop.is_alone(flat):
-        return False
-    shop.drop(before)
-    draft.inputs = [source(flat.inputs[0])]
+    data = source(flat.inputs[0])
+    if data.of.op == "Transpose":
+        order = numbers(data.of.inputs[1])
+        if order is None or order != sorted(order):
+            return False
+        data = source(data.of.inputs[0])
+    draft.inputs = [data]
     shop.grow(draft, operation)
     return True
 
@@ -159,9 +180,20 @@ def embedding(shop: Workshop, operation: Operation) -> bool:
     if table is None or shape is None or len(shape) != 2 or shop.is_static(operation.inputs[1]):
         return False
     given = {"input_dim": shape[0], "output_dim": shape[1]}
-    data = operation.inputs[1:2]
-    shop.add("Embedding", given, data, operation, weights={"embeddings": table})
+    data = _without_wrapping(operation.inputs[1])
+    shop.add("Embedding", given, [data], operation, weights={"embeddings": table})
     return True
+
+
+def _without_wrapping(value: Value) -> Value:
+    """The index itself, where negative ones are counted from the end first."""
+    chosen = source(value).of
+    if chosen.op != "SelectV2" or len(chosen.inputs) != 3:
+        return value
+    less, added, index = (source(read) for read in chosen.inputs)
+    is_wrapped = less.of.op == "Less" and added.of.op == "AddV2"
+    same = is_wrapped and source(less.of.inputs[0]) == index == source(added.of.inputs[0])
+    return index if same else value
 
 
 def bias(shop: Workshop, operation: Operation) -> bool:
@@ -170,7 +202,7 @@ def bias(shop: Workshop, operation: Operation) -> bool:
     draft = None if data is None else shop.made(data)
     if draft is None or added is None or draft.kind not in BIASED or draft.given["use_bias"]:
         return False
-    found = [leaf for leaf in leaves(added) if _is_row(leaf, draft)]
+    found = [leaf for leaf in _arrays(added) if _is_row(leaf, draft)]
     if len(found) != 1 or draft.given.get("activation"):
         return False
     draft.given["use_bias"] = True
@@ -306,5 +338,19 @@ def fused_batch_norm(shop: Workshop, operation: Operation) -> bool:
     return True
 
 
-def _scope(name: str) -> str:
-    return name.rpartition("/")[0]
+def normalization(shop: Workshop, operation: Operation) -> bool:
+    """`(x - mean) / max(sqrt(variance), epsilon)`, as Keras's layer `Normalization` has it."""
+    data, divisor = _data_and_static(shop, operation)
+    shifted = None if data is None else source(data).of
+    if shifted is None or divisor is None or shifted.op != "Sub" or not shop.is_alone(shifted):
+        return False
+    data, shift = _data_and_static(shop, shifted)
+    root = _find(divisor, "Sqrt")
+    if data is None or shift is None or root is None or shift is not shifted.inputs[1]:
+        return False
+    mean, variance = _arrays(shift), _arrays(root.inputs[0])
+    if len(mean) != 1 or len(variance) != 1:
+        return False
+    weights = {"mean": mean[0], "variance": variance[0]}
+    shop.add("Normalization", {}, [data], shifted, operation, weights=weights)
+    return True

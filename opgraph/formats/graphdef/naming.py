@@ -37,7 +37,7 @@ def name_drafts(drafts: Iterable[Draft], inputs: Mapping[str, str]) -> dict[Draf
         if draft.kind == "Input":
             name = inputs.get(draft.members[0].name, draft.members[0].name)
         else:
-            name = "/".join(paths[draft][shared:]) or draft.members[-1].name
+            name = "/".join(paths[draft][shared:]) or draft.members[-1].name.rpartition("/")[2]
         if name in taken:
             name = f"{name}/{draft.members[-1].name.rpartition('/')[2]}"
         names[draft] = _free(name, taken)
@@ -98,8 +98,8 @@ def _plain(scope: Sequence[str], doubled: bool) -> list[str]:
 
 def _shared(paths: Sequence[Sequence[str]]) -> int:
     """How many leading parts all names have in common: 1 if that is the model, else 0."""
-    longer = {path[0] for path in paths if len(path) > 1}
-    return 1 if len(longer) == 1 and all(len(path) > 1 for path in paths) else 0
+    first = {path[0] if path else "" for path in paths}
+    return 1 if len(first) == 1 and any(len(path) > 1 for path in paths) else 0
 
 
 def _free(name: str, taken: set[str]) -> str:
