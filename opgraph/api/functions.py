@@ -85,14 +85,15 @@ def from_keras(model: Any) -> Graph:
     return Graph(graph)
 
 
-def build(graph: Any, *, seed: int | None = None, weights: str | Path | None = None) -> Any:
+def build(graph: Any, *, seed: int | None = None, weights: str | Path | bool | None = None) -> Any:
     """Build the functional `keras.Model` of a graph.
 
     Args:
         graph: a `Graph`, or whatever `read` takes.
         seed: makes initial weights and dropout masks repeatable, node by node.
         weights: a `.keras`, `.weights.h5`, `.h5` or `.safetensors` file or a run (`runs/a@200`) to
-            take weights from, where names and shapes agree; initial values when left out.
+            take weights from, where names and shapes agree; True for those of the file that the
+            graph was read from; initial values when left out.
 
     Returns:
         The model. `opgraph.node_names(model)` maps its layers to the nodes of the graph.
@@ -103,8 +104,7 @@ def build(graph: Any, *, seed: int | None = None, weights: str | Path | None = N
     """
     runtime = needed_runtime()
     built = runtime.build(_completed(read(graph)), seed=seed)
-    if weights is not None:
-        runtime.load_weights(built, str(weights))
+    runtime.start(built, str(weights) if isinstance(weights, Path) else weights)
     return built.model
 
 

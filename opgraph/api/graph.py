@@ -134,12 +134,13 @@ class Graph:
 
         return to_text(self.inner, defaults)
 
-    def save(self, path: str | Path, *, weights: str | Path | None = None) -> None:
+    def save(self, path: str | Path, *, weights: str | Path | bool = False) -> None:
         """Write the graph in the format that the suffix names, such as `.txt`, `.dot` or `.keras`.
 
         Args:
             path: the file; see `docs/reference/formats.md` for all suffixes.
-            weights: for `.keras`, which is a model: a file or run to take weights from.
+            weights: for `.keras`, which is a model: a file or run to take weights from, or True for
+                those of the file that the graph was read from.
 
         Raises:
             FormatError: no format has this suffix, or it has no place for weights.
@@ -155,7 +156,7 @@ class Graph:
 
         return to_graphviz(self.analyze())
 
-    def build(self, seed: int | None = None, weights: str | Path | None = None) -> Any:
+    def build(self, seed: int | None = None, weights: str | Path | bool = False) -> Any:
         """The graph as a `keras.Model`; needs TensorFlow. See `opgraph.build`."""
         from opgraph.api.functions import build
 

@@ -11,16 +11,15 @@ from opgraph.errors import FormatError
 if TYPE_CHECKING:
     from opgraph.graph import OpGraph
 
-WITH_WEIGHTS = (".keras", ".h5", ".hdf5")
 
-
-def save(graph: OpGraph, path: Path, weights: str | Path | None = None) -> str | None:
+def save(graph: OpGraph, path: Path, weights: str | Path | bool = False) -> str | None:
     """Write a completed graph; an existing file is replaced at once.
 
     Args:
         graph: the graph.
         path: the file; its suffix names the format.
-        weights: for `.keras`: a file or run to take weights from.
+        weights: for `.keras`: a file or run to take weights from, or True for those of the file
+            that the graph was read from.
 
     Returns:
         What became of the weights, in a line.
@@ -30,7 +29,7 @@ def save(graph: OpGraph, path: Path, weights: str | Path | None = None) -> str |
         OpgraphError: the model cannot be built, or no weight fits.
     """
     if path.suffix.lower() != ".keras":
-        if weights is not None:
+        if weights:
             raise FormatError(
                 "only a .keras file has a place for weights", where=str(path), hint="leave them out"
             )
@@ -38,14 +37,11 @@ def save(graph: OpGraph, path: Path, weights: str | Path | None = None) -> str |
 
         write(graph, path)
         return None
-    source = None if weights is None else str(weights)
+    source = str(weights) if isinstance(weights, Path) else weights
     started = needed_runtime().save_keras(graph, path, weights=source)
     return None if started is None else str(started.summary)
 
 
-def weights_in(graph: OpGraph, path: Path) -> Path | None:
-    """The file that a graph was read from, if it holds weights of it."""
-    from opgraph.analysis import analyze
-
-    has_weights = analyze(graph).totals.params.value != 0
-    return path if has_weights and path.suffix.lower() in WITH_WEIGHTS else None
+def has_weights(graph: OpGraph) -> bool:
+    """Whether the file that a graph was read from holds weights of it."""
+    return any(node.origin is not None and node.origin.weights for node in graph)

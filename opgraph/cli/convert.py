@@ -27,14 +27,13 @@ def command(
 
     .txt is an edge list, .json opgraph's own form, .nx.json networkx's node-link form, .graphml
     GraphML, .dot DOT, .mmd Mermaid, .py Keras source, .keras a Keras model, with the weights of
-    FILE if it is one too. Attributes that the file leaves out are completed first.
+    FILE if it has some. Attributes that the file leaves out are completed first.
     """
-    from opgraph.api.saving import save, weights_in
+    from opgraph.api.saving import has_weights, save
 
     analysis = analyzed(file, settings, input_shape, classes).require()
     is_model = output.lower().endswith(".keras")
-    weights = weights_in(analysis.graph, Path(file)) if is_model else None
-    said = save(analysis.graph, Path(output), weights)
+    said = save(analysis.graph, Path(output), is_model and has_weights(analysis.graph))
     click.echo(f"wrote {output} ({len(analysis.graph)} nodes)", err=True)
     if said:
         click.echo(said, err=True)

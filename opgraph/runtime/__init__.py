@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opgraph.runtime.objective import Objective, choose_objective
     from opgraph.runtime.recipe import Recipe
     from opgraph.runtime.replay import Replay
-    from opgraph.runtime.saving import save_keras
+    from opgraph.runtime.saving import save_keras, start
     from opgraph.runtime.starting import Started, load_weights
     from opgraph.runtime.step import Step
     from opgraph.runtime.tracing import Progress, recipe_of, resume, trace
@@ -68,6 +68,7 @@ __all__ = [
     "restore",
     "resume",
     "save_keras",
+    "start",
     "to_toml",
     "trace",
     "verify_traced",
@@ -99,7 +100,7 @@ _MODULES = {
     "objective": ("Objective", "choose_objective"),
     "recipe": ("Recipe",),
     "replay": ("Replay",),
-    "saving": ("save_keras",),
+    "saving": ("save_keras", "start"),
     "step": ("Step",),
     "tracing": ("Progress", "recipe_of", "resume", "trace"),
     "training": ("Training", "prepare"),

@@ -15,13 +15,14 @@ from pathlib import Path
 from opgraph.files import write_atomic
 from opgraph.graph import OpGraph
 from opgraph.runtime.builder import Built, build
+from opgraph.runtime.origins import take_weights
 from opgraph.runtime.starting import Started, load_weights
 
 _LEGAL = re.compile(r"[A-Za-z0-9][\w.@'+-]*")
 
 
 def save_keras(
-    graph: OpGraph, path: Path, *, weights: str | None = None, seed: int = 0
+    graph: OpGraph, path: Path, *, weights: str | bool | None = None, seed: int = 0
 ) -> Started | None:
     """Build the Keras model of a completed graph and save it; an old file is replaced at once.
 
@@ -30,7 +31,8 @@ def save_keras(
     Args:
         graph: a graph whose required attributes are all given or inferred.
         path: a `.keras` file.
-        weights: a file or run to take weights from, see `load_weights`; initial values if left out.
+        weights: a file or run to take weights from, see `load_weights`; True for those of the file
+            that the graph was read from; initial values if left out.
         seed: of the initial values.
 
     Returns:
@@ -41,12 +43,23 @@ def save_keras(
         FormatError: the file cannot be written.
     """
     built = build(graph, seed=seed)
-    started = load_weights(built, weights) if weights is not None else None
+    started = start(built, weights)
     with tempfile.TemporaryDirectory() as folder, _own_names(built):
         inside = Path(folder) / "model.keras"
         built.model.save(inside)
         write_atomic(path, lambda temporary: shutil.copyfile(inside, temporary))
     return started
+
+
+def start(built: Built, weights: str | bool | None) -> Started | None:
+    """Give a network the weights of a file or run, or of the file that its graph was read from.
+
+    Raises:
+        OpgraphError: they cannot be read, or none fits.
+    """
+    if isinstance(weights, str):
+        return load_weights(built, weights)
+    return take_weights(built) if weights else None
 
 
 @contextmanager
