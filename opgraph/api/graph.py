@@ -135,7 +135,7 @@ class Graph:
         return to_text(self.inner, defaults)
 
     def save(self, path: str | Path) -> None:
-        """Write the graph in the format that the suffix names: `.txt`, `.json` or `.py` (Keras).
+        """Write the graph in the format that the suffix names, such as `.txt` or `.json`.
 
         Raises:
             FormatError: no format has this suffix.

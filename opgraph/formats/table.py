@@ -25,22 +25,36 @@ from opgraph.formats.networks import (
     to_graphml,
     to_node_link,
 )
+from opgraph.formats.onnx import read_onnx_file
 from opgraph.graph import OpGraph
 from opgraph.text import parse, to_text
 
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file: its suffixes, and how a graph is read from it or written to it."""
+    """A kind of file: its suffixes, and how a graph is read from it or written to it.
+
+    Attributes:
+        name: what users call it.
+        suffixes: with their dots, in small letters.
+        read: makes the graph of a file; None if it cannot be read.
+        to_text: makes the text of a file; None if it cannot be written.
+        has_raw: whether `read` takes `raw`, to leave operations as they stand in the file.
+    """
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path], OpGraph] | None = None
+    read: Callable[..., OpGraph] | None = None
     to_text: Callable[[OpGraph], str] | None = None
+    has_raw: bool = False
 
 
-def read(path: Path) -> OpGraph:
+def read(path: Path, raw: bool = False) -> OpGraph:
     """Read a graph from a file, in the format that its suffix or its first bytes name.
+
+    Args:
+        path: of the file.
+        raw: one node for each operation of an exported graph, nothing put together.
 
     Raises:
         FormatError: the file cannot be read, or no format is recognised.
@@ -53,7 +67,7 @@ def read(path: Path) -> OpGraph:
         raise FormatError(
             f"{found.name} can be written, not read", where=str(path), hint=_known("read")
         )
-    return found.read(path)
+    return found.read(path, raw=raw) if found.has_raw else found.read(path)
 
 
 def write(graph: OpGraph, path: Path) -> None:
@@ -175,7 +189,8 @@ FORMATS = (
     Format("networkx node-link", (".nx.json",), _read_json, to_node_link),
     Format("GraphML", (".graphml",), _read_graphml, to_graphml),
     Format("JSON", (".json",), _read_json, _json_text),
-    Format("Keras model, structure only", (".keras",), read_keras_file),
-    Format("legacy Keras model, structure only", (".h5", ".hdf5"), read_h5_file),
+    Format("Keras model", (".keras",), read_keras_file),
+    Format("legacy Keras model", (".h5", ".hdf5"), read_h5_file),
+    Format("ONNX", (".onnx",), read_onnx_file, has_raw=True),
     Format("Keras source", (".py",), None, to_source),
 )
