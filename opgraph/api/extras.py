@@ -15,6 +15,7 @@ PACKAGES = {
     "pyarrow": ("pyarrow", "train"),
     "safetensors": ("safetensors", "train"),
     "h5py": ("h5py", "train"),
+    "onnx": ("onnx", "onnx"),
     "tomli_w": ("tomli-w", "train"),
 }
 

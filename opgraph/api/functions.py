@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 _TEXT = re.compile(r"[\n→⟶⇒]|->|=>|-->")
 
 
-def read(source: Any, *, name: str | None = None, is_path: bool | None = None) -> Graph:
+def read(
+    source: Any, *, name: str | None = None, is_path: bool | None = None, raw: bool = False
+) -> Graph:
     """Read a graph from a file, from the text of an edge list, or from a Keras model.
 
     Args:
         source: a path; or a text with at least one arrow or line end; or a `keras.Model`.
         name: what to call the graph; the file's name when left out.
         is_path: say so where a text could be taken for the one or the other.
+        raw: of an exported graph, one node for each operation, as it stands in the file.
 
     Raises:
         OpgraphError: it cannot be read; all findings at once, each with line and column.
@@ -43,14 +46,14 @@ def read(source: Any, *, name: str | None = None, is_path: bool | None = None) -
         return from_keras(source)
     if is_path is None:
         is_path = isinstance(source, Path) or not _TEXT.search(source)
-    return _read_file(Path(source), name) if is_path else _read_text(str(source), name)
+    return _read_file(Path(source), name, raw) if is_path else _read_text(str(source), name)
 
 
-def _read_file(path: Path, name: str | None) -> Graph:
+def _read_file(path: Path, name: str | None, raw: bool) -> Graph:
     from opgraph.formats import read as read_format
 
     with needed_for(f"reading {path.name}"):
-        graph = read_format(path)
+        graph = read_format(path, raw)
     return Graph(graph.renamed(name) if name else graph)
 
 

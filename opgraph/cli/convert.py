@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opgraph.cli.options import analyzed, graph_options
+from opgraph.cli.options import analyzed, graph_options, raw_option
 
 if TYPE_CHECKING:
     from opgraph.ops import Shape
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: opgraph convert network.txt model.py")
 @graph_options
+@raw_option
 @click.argument("output")
 def command(
     file: str,
     settings: tuple[str, ...],
     input_shape: Shape | None,
     classes: int | None,
+    raw: bool,
     output: str,
 ) -> int:
     """Write a graph in the format that OUTPUT's suffix names.
@@ -31,7 +33,7 @@ def command(
     """
     from opgraph.api.saving import has_weights, save
 
-    analysis = analyzed(file, settings, input_shape, classes).require()
+    analysis = analyzed(file, settings, input_shape, classes, raw).require()
     is_model = output.lower().endswith(".keras")
     said = save(analysis.graph, Path(output), is_model and has_weights(analysis.graph))
     click.echo(f"wrote {output} ({len(analysis.graph)} nodes)", err=True)

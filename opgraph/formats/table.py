@@ -29,6 +29,7 @@ from opgraph.formats.networks import (
     to_graphml,
     to_node_link,
 )
+from opgraph.formats.onnx import read_onnx_file
 from opgraph.graph import OpGraph
 from opgraph.text import parse, to_text
 
@@ -204,8 +205,9 @@ FORMATS = (
     Format("DOT", (".dot", ".gv"), _read_dot, to_dot),
     Format("Mermaid", (".mmd", ".mermaid"), _read_mermaid, to_mermaid),
     Format("JSON", (".json",), _read_json, _json_text),
-    Format("Keras model, structure only", (".keras",), read_keras_file),
-    Format("legacy Keras model, structure only", (".h5", ".hdf5"), read_h5_file),
+    Format("Keras model", (".keras",), read_keras_file),
+    Format("legacy Keras model", (".h5", ".hdf5"), read_h5_file),
+    Format("ONNX", (".onnx",), read_onnx_file, has_raw=True),
     Format("TensorFlow graph", (".pb", ".pbtxt"), read_pb_file, has_raw=True),
     Format("Keras source", (".py",), None, to_source),
 )

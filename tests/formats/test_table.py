@@ -98,8 +98,8 @@ def test_source_cannot_be_read(tmp_path):
         "g.py: Keras source can be written, not read\n   formats to read:"
         " .txt/.edges (edge list), .csv/.tsv (table of edges), .nx.json (networkx node-link),"
         " .graphml (GraphML), .dot/.gv (DOT), .mmd/.mermaid (Mermaid), .json (JSON),"
-        " .keras (Keras model, structure only),"
-        " .h5/.hdf5 (legacy Keras model, structure only)"
+        " .keras (Keras model), .h5/.hdf5 (legacy Keras model), .onnx (ONNX),"
+        " .pb/.pbtxt (TensorFlow graph)"
     )
 
 

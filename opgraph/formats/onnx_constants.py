@@ -1,0 +1,132 @@
+"""Steps that only rearrange constants are taken into the constants; steps that do nothing vanish.
+
+Converters write `Transpose` of a kernel and the like. Nothing is computed before the array is asked
+for. Must not know which op a step is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from opgraph.formats.exported import Program, Step, TensorFacts
+from opgraph.graph import WeightSource
+
+MOST_NUMBERS = 1 << 28
+SMALL = 4096
+
+
+def fold_constants(program: Program) -> Program:
+    """The same graph without steps on constants alone and without copies of tensors."""
+    folding = _Folding(program)
+    steps = tuple(step for step in map(folding.step, program.steps) if step is not None)
+    return replace(program, steps=steps, constants=folding.constants)
+
+
+class _Folding:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.constants = dict(program.constants)
+        self.same: dict[str, str] = {}
+
+    def step(self, step: Step) -> Step | None:
+        """The step with what is known put in; None if it is not needed any more."""
+        inputs = tuple(self.same.get(tensor, tensor) for tensor in step.inputs)
+        step = replace(step, inputs=inputs)
+        is_output = bool({*step.outputs} & {*self.program.outputs})
+        if is_output or not inputs:
+            return step
+        if step.kind == "Identity" and len(inputs) == 1:
+            self.same[step.outputs[0]] = inputs[0]
+            return None
+        found = self._constant(step)
+        if found is None:
+            return step
+        self.constants[step.outputs[0]] = found
+        return None
+
+    def _constant(self, step: Step) -> WeightSource | None:
+        fold = FOLDS.get(step.kind)
+        sources = [self.constants.get(tensor) for tensor in step.inputs if tensor]
+        if fold is None or len(step.outputs) != 1 or not all(sources):
+            return None
+        known = [source for source in sources if source is not None]
+        return fold(_Constant(step, known, self.program.facts(step.outputs[0])))
+
+
+@dataclass(frozen=True)
+class _Constant:
+    """A step whose inputs are all constant."""
+
+    step: Step
+    sources: list[WeightSource]
+    facts: TensorFacts
+
+    @property
+    def first(self) -> WeightSource:
+        return self.sources[0]
+
+    def numbers(self, slot: int, attribute: str) -> list[int] | None:
+        """Whole numbers that stand in an attribute or, later, in an input."""
+        said = self.step.attrs.get(attribute)
+        if said is None and slot < len(self.sources):
+            source = self.sources[slot]
+            said = source.read().reshape(-1).tolist() if math.prod(source.shape) < SMALL else None
+        return said
+
+
+def _transposed(call: _Constant) -> WeightSource | None:
+    shape = call.first.shape
+    perm = call.step.attrs.get("perm") or [*reversed(range(len(shape)))]
+    if sorted(perm) != [*range(len(shape))]:
+        return None
+    return call.first.changed(tuple(shape[axis] for axis in perm), lambda x: x.transpose(perm))
+
+
+def _reshaped(call: _Constant) -> WeightSource | None:
+    """Another shape of the same numbers, if the file says or implies which."""
+    shape = call.facts.shape
+    if shape is None or None in shape:
+        return None
+    target = tuple(dim for dim in shape if dim is not None)
+    if math.prod(target) != math.prod(call.first.shape):
+        return None
+    return call.first.changed(target, lambda x: x.reshape(target))
+
+
+def _cast(call: _Constant) -> WeightSource | None:
+    dtype = call.facts.dtype
+    if dtype not in ("float32", "float64", "float16", "int64", "int32"):
+        return None
+    return replace(call.first.changed(call.first.shape, lambda x: x.astype(dtype)), dtype=dtype)
+
+
+def _filled(call: _Constant) -> WeightSource | None:
+    """ConstantOfShape: one number everywhere."""
+    import numpy as np
+
+    shape, dtype = call.numbers(0, ""), call.facts.dtype or "float32"
+    if shape is None or min(shape, default=0) < 0 or math.prod(shape) > MOST_NUMBERS:
+        return None
+    value = (call.step.attrs.get("value") or [0.0])[0]
+    target = tuple(shape)
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        return None
+    return WeightSource(
+        call.step.outputs[0], target, dtype, lambda: np.broadcast_to(kind.type(value), target)
+    )
+
+
+FOLDS: Mapping[str, Callable[[_Constant], WeightSource | None]] = {
+    "Identity": lambda call: call.first,
+    "Transpose": _transposed,
+    "Reshape": _reshaped,
+    "Squeeze": _reshaped,
+    "Unsqueeze": _reshaped,
+    "Flatten": _reshaped,
+    "Cast": _cast,
+    "ConstantOfShape": _filled,
+}

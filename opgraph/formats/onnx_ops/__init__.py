@@ -1,0 +1,104 @@
+"""What the operations of ONNX are, one file a family; what none says exactly stays opaque.
+
+Must not know files, nor import `onnx`.
+"""
+
+from opgraph.formats.exported import Program, Reader, Table
+from opgraph.formats.onnx_ops import dense, pointwise, recurrent, shaping, windows
+from opgraph.formats.onnx_ops.decomposed import join_layer_norms
+from opgraph.formats.onnx_ops.joined import join_indices, join_rows, join_shapes, without_unused
+from opgraph.formats.onnx_ops.recurrent import drop_zero_states, join_squeezes
+
+__all__ = ["TABLE", "join"]
+
+WINDOWS: dict[str, Reader] = {
+    "Conv": windows.conv,
+    "ConvTranspose": windows.conv_transpose,
+    "MaxPool": windows.max_pool,
+    "AveragePool": windows.average_pool,
+    "GlobalAveragePool": windows.global_average,
+    "GlobalMaxPool": windows.global_max,
+    "ReduceMean": windows.reduced("GlobalAveragePooling"),
+    "ReduceMax": windows.reduced("GlobalMaxPooling"),
+    "Pad": windows.pad,
+    "Resize": windows.resize,
+    "Upsample": windows.resize,
+}
+DENSE: dict[str, Reader] = {
+    "Gemm": dense.gemm,
+    "MatMul": dense.matmul,
+    "Gather": dense.embedding,
+    "Einsum": dense.einsum,
+    "LayerNormalization": dense.layer_norm,
+    "RMSNormalization": dense.rms_norm,
+    "LpNormalization": dense.unit_norm,
+}
+NORMALIZATION: dict[str, Reader] = {
+    "BatchNormalization": dense.batch_norm,
+    "InstanceNormalization": dense.instance_norm,
+    "GroupNormalization": dense.group_norm,
+}
+ACTIVATIONS: dict[str, Reader] = {
+    "Relu": pointwise.plain("ReLU"),
+    "Sigmoid": pointwise.plain("Sigmoid"),
+    "Tanh": pointwise.plain("Tanh"),
+    "Softplus": pointwise.plain("Softplus"),
+    "Softsign": pointwise.plain("Softsign"),
+    "Mish": pointwise.plain("Mish"),
+    "Exp": pointwise.plain("Exponential"),
+    "HardSwish": pointwise.plain("HardSiLU"),
+    "Swish": pointwise.usual("SiLU", alpha=1.0),
+    "Selu": pointwise.usual("SELU", alpha=1.6732632, gamma=1.0507010),
+    "Celu": pointwise.usual("CELU", alpha=1.0),
+    "Elu": pointwise.renamed("ELU", {"alpha": ("alpha", 1.0)}),
+    "LeakyRelu": pointwise.renamed("LeakyReLU", {"alpha": ("negative_slope", 0.01)}),
+    "ThresholdedRelu": pointwise.renamed("ReLU", {"alpha": ("threshold", 1.0)}),
+    "HardSigmoid": pointwise.hard_sigmoid,
+    "Clip": pointwise.clip,
+    "Gelu": pointwise.gelu,
+    "Shrink": pointwise.shrink,
+    "Softmax": pointwise.softmax,
+    "LogSoftmax": pointwise.log_softmax,
+    "Neg": pointwise.negative,
+}
+MERGES: dict[str, Reader] = {
+    "Add": pointwise.add,
+    "Sub": pointwise.subtract,
+    "Mul": pointwise.multiply,
+    "Div": pointwise.divide,
+    "Sum": pointwise.merge("Add"),
+    "Mean": pointwise.merge("Average"),
+    "Max": pointwise.merge("Maximum"),
+    "Min": pointwise.merge("Minimum"),
+    "Concat": shaping.concat,
+}
+SHAPING: dict[str, Reader] = {
+    "Transpose": shaping.transpose,
+    "Flatten": shaping.flatten,
+    "Reshape": shaping.reshape,
+    "Squeeze": shaping.squeeze,
+    "Unsqueeze": shaping.squeeze,
+}
+UNCHANGED: dict[str, Reader] = {"Identity": shaping.identity, "Dropout": shaping.dropout}
+RECURRENT: dict[str, Reader] = {
+    "LSTM": recurrent.lstm,
+    "GRU": recurrent.gru,
+    "RNN": recurrent.simple,
+}
+ANY_ORDER = {**WINDOWS, **NORMALIZATION, **ACTIVATIONS, **MERGES, **UNCHANGED}
+JOINS = (drop_zero_states, join_squeezes, join_rows, join_indices, join_shapes, join_layer_norms)
+
+TABLE = Table(
+    readers=ANY_ORDER | DENSE | SHAPING | RECURRENT,
+    any_order=frozenset({*ANY_ORDER, "Squeeze"}),
+    order_of_first=frozenset(RECURRENT),
+    turned=shaping.turned,
+)
+
+
+def join(program: Program) -> Program:
+    """The same graph, in which what converters have taken apart is put together again."""
+    joined = program
+    for each in JOINS:
+        joined = each(joined)
+    return without_unused(joined, program)

@@ -1,0 +1,185 @@
+"""What converters write in several steps, as one step again; each join says what must be there.
+
+Nothing is joined that something else reads as well. Must not know which op a step is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from opgraph.formats.exported import Program, Step, TensorFacts
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a program by the tensors that they make and read."""
+
+    program: Program
+
+    @cached_property
+    def makers(self) -> Mapping[str, Step]:
+        """The step that makes each tensor."""
+        return {t: step for step in self.program.steps for t in step.outputs if t}
+
+    @cached_property
+    def readers(self) -> Mapping[str, list[Step]]:
+        """The steps that read each tensor."""
+        found: dict[str, list[Step]] = {}
+        for step in self.program.steps:
+            for tensor in dict.fromkeys(step.inputs):
+                found.setdefault(tensor, []).append(step)
+        return found
+
+    def maker(self, tensor: str, *kinds: str) -> Step | None:
+        """The step that makes a tensor, if it is one of these."""
+        step = self.makers.get(tensor)
+        return step if step is not None and step.kind in kinds else None
+
+    def only_reader(self, tensor: str, *kinds: str) -> Step | None:
+        """The one step that reads a tensor, if it is one of these."""
+        steps = self.readers.get(tensor, [])
+        alone = len(steps) == 1 and self.program.readers.get(tensor) == 1
+        return steps[0] if alone and steps[0].kind in kinds else None
+
+    def number(self, tensor: str) -> float | None:
+        """The number that a constant of one element holds."""
+        source = self.program.constants.get(tensor)
+        if source is None or any(dim != 1 for dim in source.shape):
+            return None
+        value = source.read().reshape(-1)[0]
+        return None if isinstance(value, str | bytes) else float(value)
+
+
+def replaced(program: Program, by: Mapping[str, Step], gone: set[str]) -> Program:
+    """The program with steps replaced, by name, and others left out."""
+    steps = (by.get(step.name, step) for step in program.steps if step.name not in gone)
+    return replace(program, steps=tuple(steps))
+
+
+def join_rows(program: Program) -> Program:
+    """A matrix product between two Reshapes, of all but the last axis to one and back."""
+    steps = Steps(program)
+    by: dict[str, Step] = {}
+    gone: set[str] = set()
+    tensors = dict(program.tensors)
+    for step in program.steps:
+        before = steps.maker(step.inputs[0], "Reshape") if step.kind == "MatMul" else None
+        if before is None or step.inputs[1] not in program.constants:
+            continue
+        bias = steps.only_reader(step.outputs[0], "Add")
+        last = bias or step
+        after = steps.only_reader(last.outputs[0], "Reshape")
+        if after is None or not _is_by_rows(steps, before, after):
+            continue
+        made, shape = after.outputs[0], program.facts(after.outputs[0])
+        by[step.name] = replace(step, inputs=(before.inputs[0], *step.inputs[1:]))
+        gone |= {after.name, before.name}
+        if bias is None:
+            by[step.name] = replace(by[step.name], outputs=(made,))
+        else:
+            tensors[step.outputs[0]] = TensorFacts(shape.shape, shape.dtype)
+            by[bias.name] = replace(bias, outputs=(made,))
+    return replaced(replace(program, tensors=tensors), by, gone) if by else program
+
+
+def _is_by_rows(steps: Steps, before: Step, after: Step) -> bool:
+    facts = steps.program.facts
+    whole, rows = facts(before.inputs[0]).shape, facts(before.outputs[0]).shape
+    made = facts(after.outputs[0]).shape
+    alone = steps.only_reader(before.outputs[0], "MatMul") is not None
+    if not alone or not whole or not rows or not made or len(rows) != 2 or len(whole) < 3:
+        return False
+    return rows[-1] is not None and rows[-1] == whole[-1] and whole[:-1] == made[:-1]
+
+
+def join_indices(program: Program) -> Program:
+    """Rows of a table by numbers that may count from the end: `where(i < 0, i + rows, i)`."""
+    steps = Steps(program)
+    by: dict[str, Step] = {}
+    for step in program.steps:
+        table = program.constants.get(step.inputs[0]) if step.kind == "Gather" else None
+        index = None if table is None else _wrapped(steps, step.inputs[1], table.shape[0])
+        if index is not None:
+            by[step.name] = replace(step, inputs=(step.inputs[0], index))
+    return replaced(program, by, set()) if by else program
+
+
+def _wrapped(steps: Steps, tensor: str, rows: int) -> str | None:
+    """The tensor that is made to count from the end as well; None if it is no such thing."""
+    passed: list[Step] = []
+    sources = _sources(steps, tensor, passed)
+    if len(sources) != 1:
+        return None
+    (source,) = sources
+    compares = [s for s in passed if s.kind == "Less" and steps.number(s.inputs[1]) == 0]
+    adds = [s for s in passed if s.kind == "Add" and steps.number(s.inputs[1]) == rows]
+    return source if len(compares) == len(adds) == 1 and adds[0].inputs[0] == source else None
+
+
+def _sources(steps: Steps, tensor: str, passed: list[Step]) -> set[str]:
+    """Tensors behind a chain of whole-number steps."""
+    step = steps.maker(tensor, "Add", "Mul", "Less", "Not", "Cast", "Where")
+    if step is None or len(passed) > 16:
+        return {tensor}
+    passed += [] if step in passed else [step]
+    data = [t for t in step.inputs if t not in steps.program.constants]
+    return {found for t in data for found in _sources(steps, t, passed)}
+
+
+def join_shapes(program: Program) -> Program:
+    """A Reshape to a shape that is computed, where the file says what comes out all the same."""
+    by: dict[str, Step] = {}
+    for step in program.steps:
+        if step.kind != "Reshape" or step.inputs[1] in program.constants:
+            continue
+        before, after = (program.facts(t).shape for t in (step.inputs[0], step.outputs[0]))
+        known = before and after and None not in (*before[1:], *after[1:])
+        if before and after and known and _count(before) == _count(after):
+            by[step.name] = replace(step, inputs=step.inputs[:1])
+    return replaced(program, by, set()) if by else program
+
+
+def _count(shape: Sequence[int | None]) -> int:
+    return math.prod(dim for dim in shape[1:] if dim is not None)
+
+
+def without_unused(program: Program, before: Program) -> Program:
+    """The program without steps that were needed before and are not any more."""
+    gone = _needed(before) - _needed(program)
+    return replaced(program, {}, gone) if gone else program
+
+
+def _needed(program: Program) -> set[str]:
+    """Names of the steps that an output depends on."""
+    makers = Steps(program).makers
+    waiting, found = list(program.outputs), set[str]()
+    while waiting:
+        step = makers.get(waiting.pop())
+        if step is not None and step.name not in found:
+            found.add(step.name)
+            waiting += step.inputs
+    return found
+
+
+def is_zero(program: Program) -> Callable[[str], bool]:
+    """Whether a tensor holds zeros alone, in whatever shape."""
+    steps = Steps(program)
+
+    def is_it(tensor: str) -> bool:
+        for _ in range(16):
+            source = program.constants.get(tensor)
+            if source is not None:
+                return not source.read().any()
+            step = steps.maker(tensor, "Expand", "Unsqueeze", "Squeeze", "Reshape", "Cast")
+            step = step or steps.maker(tensor, "ConstantOfShape", "Slice", "Transpose")
+            if step is None:
+                return False
+            if step.kind == "ConstantOfShape":
+                return not any(step.attrs.get("value") or [0])
+            tensor = step.inputs[0]
+        return False
+
+    return is_it
