@@ -46,12 +46,16 @@ def stir(model: Any) -> None:
             variable.assign(chance.uniform(0.5, 1.5, variable.shape))
         elif variable.name in ("moving_mean", "beta", "bias", "mean"):
             variable.assign(chance.normal(0, 0.1, variable.shape))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it keeps copies of its statistics
 
 
 def layer_of(model: Any, node: str) -> Any:
     """The layer or operation that a node was read from: `inner/name` is in the model `inner`."""
     for part in node.split("/"):
-        model = {item.name: item for item in model.operations}[part]
+        inside = getattr(model, "operations", None) or model.layers
+        model = {item.name: item for item in inside}[part]
     return model
 
 

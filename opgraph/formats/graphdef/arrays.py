@@ -23,7 +23,7 @@ from opgraph.formats.graphdef.statics import array, array_shape, dtype_of
 from opgraph.graph import WeightSource
 
 _NUMBER = re.compile(r"_\d+$")
-ROWS = frozenset({"bias", "gamma", "beta", "moving_mean", "moving_variance"})
+ROWS = frozenset({"bias", "gamma", "beta", "moving_mean", "moving_variance", "mean", "variance"})
 
 
 class Arrays:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from opgraph.analysis import analyze
-from opgraph.errors import FormatError
+from opgraph.errors import AttributeValueError, FormatError
 from opgraph.formats.graphdef.arrays import Arrays
 from opgraph.formats.graphdef.draft import Draft, Workshop
 from opgraph.formats.graphdef.flat import Flat, Operation, Value, flatten
@@ -133,7 +133,10 @@ def _place(draft: Draft, rank: dict[Operation, int], inputs: dict[str, int]) -> 
 def _node(draft: Draft, name: str, arrays: Arrays) -> Node:
     kind = require(draft.kind)
     schema = kind.schema()
-    given = {key: convert_value(schema[key], value) for key, value in draft.given.items()}
+    try:
+        given = {key: convert_value(schema[key], value) for key, value in draft.given.items()}
+    except AttributeValueError as error:
+        raise FormatError(error.problem, where=f"{name}.{error.where}", node=name) from None
     origin = Origin(
         tuple(member.name for member in draft.members),
         dtype_of(draft.members[-1]),

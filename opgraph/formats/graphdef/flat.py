@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from opgraph.errors import FormatError
-from opgraph.formats.graphdef.messages import Program
+from opgraph.formats.graphdef.messages import Program, empty_attribute
 
 MOST_OPERATIONS = 500_000
 DEEPEST = 64
@@ -28,6 +28,13 @@ OUTPUTS = {
 }
 
 
+class Attributes(dict[str, Any]):
+    """Attributes by name. A SavedModel leaves out those that have their default value."""
+
+    def __missing__(self, key: str) -> Any:
+        return empty_attribute()
+
+
 @dataclass(eq=False)
 class Operation:
     """One operation.
@@ -35,14 +42,14 @@ class Operation:
     Attributes:
         name: with its scopes; unique in the list.
         op: its type.
-        attr: attributes, protocol buffers by name.
+        attr: attributes, protocol buffers by name; those that are left out read as empty.
         inputs: what it reads; control inputs are left out.
         readers: operations that read it, one entry a reading.
     """
 
     name: str
     op: str
-    attr: Mapping[str, Any]
+    attr: Attributes
     inputs: list[Value]
     readers: list[Operation] = field(default_factory=list["Operation"], repr=False)
 
@@ -114,7 +121,7 @@ class _Flattener:
             return self._call(function, inputs, scope + _scope(node.name), depth)
         if len(self.operations) >= MOST_OPERATIONS:
             raise FormatError(f"more than {MOST_OPERATIONS:,} operations")
-        operation = Operation(self._free(scope + node.name), node.op, node.attr, inputs)
+        operation = Operation(self._free(scope + node.name), node.op, Attributes(node.attr), inputs)
         self.operations.append(operation)
         return operation
 

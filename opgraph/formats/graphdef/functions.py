@@ -11,13 +11,12 @@ from typing import Any
 
 from opgraph.formats.graphdef.draft import Draft, Workshop, readers
 from opgraph.formats.graphdef.flat import Operation, Value
-from opgraph.formats.graphdef.layers import BIASED, data_format, padding, spatial
+from opgraph.formats.graphdef.layers import BIASED, data_format, padding, real, spatial
 from opgraph.formats.graphdef.statics import (
     array_shape,
     dtype_of,
     number,
     numbers,
-    short,
     small,
     source,
 )
@@ -80,7 +79,7 @@ def _can_take(layer: Draft, operation: Operation, keras_name: str | None) -> boo
 
 def leaky_relu(shop: Workshop, operation: Operation) -> bool:
     """`LeakyRelu`."""
-    given = {"negative_slope": short(operation.attr["alpha"].f)}
+    given = {"negative_slope": real(operation, "alpha", 0.2)}
     shop.add("LeakyReLU", given, operation.inputs, operation)
     return True
 

@@ -23,7 +23,15 @@ from opgraph.formats.graphdef.statics import (
 )
 
 BIASED = frozenset(
-    {"Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "Conv2DTranspose", "Conv3DTranspose", "Dense"}
+    {
+        "Conv1D",
+        "Conv2D",
+        "Conv3D",
+        "DepthwiseConv2D",
+        "SeparableConv2D",
+        "Conv2DTranspose",
+        "Dense",
+    }
 )
 FORMATS = {"NHWC": "channels_last", "NDHWC": "channels_last", "NCHW": "channels_first",
            "NCDHW": "channels_first"}  # fmt: skip
@@ -47,6 +55,11 @@ def padding(operation: Operation) -> str | None:
     """`same` or `valid`; None where it is written out."""
     said = operation.attr["padding"].s.decode("ascii", "replace").lower()
     return said if said in ("same", "valid") else None
+
+
+def real(operation: Operation, key: str, default: float) -> float:
+    """A number among the attributes; files leave out those that have TensorFlow's default."""
+    return short(operation.attr[key].f) if key in operation.attr else default
 
 
 def _channels_last(given: dict[str, Any]) -> dict[str, Any]:
@@ -328,9 +341,10 @@ def fused_batch_norm(shop: Workshop, operation: Operation) -> bool:
     """`FusedBatchNormV3` with fixed statistics."""
     names = ("gamma", "beta", "moving_mean", "moving_variance")
     found = {name: weight(read) for name, read in zip(names, operation.inputs[1:], strict=False)}
-    if operation.attr["is_training"].b or None in found.values() or len(found) != 4:
+    is_training = operation.attr["is_training"].b or "is_training" not in operation.attr
+    if is_training or None in found.values() or len(found) != 4:
         return False
-    given: dict[str, Any] = {"epsilon": short(operation.attr["epsilon"].f)}
+    given: dict[str, Any] = {"epsilon": real(operation, "epsilon", 1e-4)}
     if data_format(operation) == "channels_first":
         given["axis"] = 1
     weights = {name: leaf for name, leaf in found.items() if leaf is not None}

@@ -19,7 +19,7 @@ from opgraph.errors import FormatError, MissingDependencyError
 MOST_BYTES = (2 << 30) - 1
 MOST_TEXT = 256 << 20
 NAMES = ("saved_model.pb", "saved_model.pbtxt")
-MODULES = ("graph", "meta_graph", "tensor_shape", "trackable_object_graph")
+MODULES = ("graph", "meta_graph", "tensor_shape", "attr_value", "trackable_object_graph")
 PREFERRED = ("serving_default", "serve")
 
 
@@ -143,6 +143,12 @@ def _content(path: Path, most: int) -> bytes:
     return content
 
 
+@cache
+def empty_attribute() -> Any:
+    """An `AttrValue` that says nothing; it is shared, only to be read."""
+    return _messages().AttrValue()
+
+
 def new_entry() -> Any:
     """An empty `BundleEntryProto`; its first field is the number of files in a header."""
     return _messages().Entry()
@@ -159,6 +165,7 @@ class _Messages:
     SavedModel: Any
     Entry: Any
     ObjectGraph: Any
+    AttrValue: Any
     errors: tuple[type[Exception], ...]
 
 
@@ -167,7 +174,7 @@ def _messages() -> _Messages:
     try:
         from google.protobuf import message, text_format
 
-        graph, meta_graph, shapes, objects = (
+        graph, meta_graph, shapes, attributes, objects = (
             importlib.import_module(f"tensorboard.compat.proto.{name}_pb2") for name in MODULES
         )
     except ImportError:
@@ -190,6 +197,7 @@ def _messages() -> _Messages:
         _message("SavedModel", saved),
         _message("BundleEntry", entry),
         objects.TrackableObjectGraph,
+        attributes.AttrValue,
         (message.DecodeError, text_format.ParseError),
     )
 

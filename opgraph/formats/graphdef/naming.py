@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 
 from opgraph.formats.graphdef.draft import Draft
 from opgraph.formats.graphdef.flat import Operation
@@ -64,10 +65,16 @@ def _scope(draft: Draft) -> list[str]:
         for at in range(len(parts) - 1, -1, -1):
             if layer and _is_called(parts[at], layer[0]):
                 return parts[: at + 1]
-    parts = draft.members[-1].name.split("/")[:-1]
+    parts = _common([member.name.split("/")[:-1] for member in draft.members])
     while parts and parts[-1] in INSIDE:
         parts.pop()
     return parts
+
+
+def _common(paths: Sequence[Sequence[str]]) -> list[str]:
+    """The parts that all paths begin with."""
+    columns = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
+    return [parts[0] for parts in columns]
 
 
 def _is_called(part: str, layer: str) -> bool:

@@ -81,11 +81,19 @@ def recognise(flat: Flat) -> Workshop:
     for operation in flat.operations:
         if operation in shop.static or operation in shop.done or operation.op in PASSES:
             continue
-        if not any(rule(shop, operation) for rule in RULES.get(operation.op, ())):
+        if not _is_taken(shop, operation):
             data = [value for value in operation.inputs if not shop.is_static(value)]
             shop.add("Opaque", opaque(operation, shop.static), data, operation)
     _prune(shop, flat)
     return shop
+
+
+def _is_taken(shop: Workshop, operation: Operation) -> bool:
+    """Whether a rule knows the operation; one that lacks inputs or attributes is no such one."""
+    try:
+        return any(rule(shop, operation) for rule in RULES.get(operation.op, ()))
+    except (IndexError, ValueError):
+        return False
 
 
 def raw(flat: Flat) -> Workshop:

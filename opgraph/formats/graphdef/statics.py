@@ -17,6 +17,7 @@ from opgraph.formats.graphdef.flat import Operation, Value
 
 MOST_SMALL = 4096
 MOST_JOINED = 64
+MOST_NUMBERS = 1 << 30
 PASSES = frozenset(
     {"Identity", "IdentityN", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot"}
 )
@@ -173,8 +174,12 @@ def array(tensor: Any, shape: Sequence[int]) -> NDArray[Any]:
         name = DTYPE_NAMES.get(tensor.dtype, str(tensor.dtype))
         raise FormatError(f"a constant of type {name} has no numbers")
     size = math.prod(shape)
+    if size > MOST_NUMBERS:
+        raise FormatError(f"a constant of {size:,} numbers")
     if tensor.tensor_content:
-        found = np.frombuffer(tensor.tensor_content, np.dtype(kind).newbyteorder("<"))
+        dtype = np.dtype(kind).newbyteorder("<")
+        whole = len(tensor.tensor_content) // dtype.itemsize
+        found = np.frombuffer(tensor.tensor_content, dtype, whole)
     elif tensor.dtype == 19:
         found = np.asarray(tensor.half_val, np.uint16).view(np.float16)
     else:
