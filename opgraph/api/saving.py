@@ -28,7 +28,7 @@ def save(graph: OpGraph, path: Path, weights: str | Path | bool = False) -> str 
         FormatError: no format has this suffix, or it has no place for weights.
         OpgraphError: the model cannot be built, or no weight fits.
     """
-    if path.suffix.lower() != ".keras":
+    if not is_model(path):
         if weights:
             raise FormatError(
                 "only a .keras file has a place for weights", where=str(path), hint="leave them out"
@@ -40,6 +40,11 @@ def save(graph: OpGraph, path: Path, weights: str | Path | bool = False) -> str 
     source = str(weights) if isinstance(weights, Path) else weights
     started = needed_runtime().save_keras(graph, path, weights=source)
     return None if started is None else str(started.summary)
+
+
+def is_model(path: Path) -> bool:
+    """Whether a file of this name is a model, which has to be built."""
+    return path.suffix.lower() == ".keras"
 
 
 def has_weights(graph: OpGraph) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opgraph.cli.options import analyzed, graph_options, raw_option
+from opgraph.cli.quiet import without_startup_talk
 
 if TYPE_CHECKING:
     from opgraph.ops import Shape
@@ -31,11 +32,13 @@ def command(
     GraphML, .dot DOT, .mmd Mermaid, .py Keras source, .keras a Keras model, with the weights of
     FILE if it has some. Attributes that the file leaves out are completed first.
     """
-    from opgraph.api.saving import has_weights, save
+    from opgraph.api.saving import has_weights, is_model, save
 
     analysis = analyzed(file, settings, input_shape, classes, raw).require()
-    is_model = output.lower().endswith(".keras")
-    said = save(analysis.graph, Path(output), is_model and has_weights(analysis.graph))
+    target = Path(output)
+    if is_model(target):
+        without_startup_talk()
+    said = save(analysis.graph, target, is_model(target) and has_weights(analysis.graph))
     click.echo(f"wrote {output} ({len(analysis.graph)} nodes)", err=True)
     if said:
         click.echo(said, err=True)

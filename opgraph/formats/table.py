@@ -44,6 +44,7 @@ class Format:
         read: makes the graph of a file; None if it cannot be read.
         to_text: makes the text of a file; None if it cannot be written.
         has_raw: whether `read` takes `raw`, to leave operations as they stand in the file.
+        is_built: whether a file is written by `runtime.save_keras`, for it is more than a graph.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Format:
     read: Callable[..., OpGraph] | None = None
     to_text: Callable[[OpGraph], str] | None = None
     has_raw: bool = False
+    is_built: bool = False
 
 
 def read(path: Path, raw: bool = False) -> OpGraph:
@@ -84,6 +86,10 @@ def write(graph: OpGraph, path: Path) -> None:
     """
     suffix = path.suffix.lower()
     found = _format_of(path)
+    if found is not None and found.is_built:
+        raise FormatError(
+            f"a {found.name} is built, not only written", where=str(path), hint="use Graph.save"
+        )
     if found is None or found.to_text is None:
         suffixes = [s for f in FORMATS if f.to_text for s in f.suffixes]
         near = suggest(suffix, suffixes)
@@ -103,8 +109,10 @@ def _format_of(path: Path) -> Format | None:
 
 
 def _known(verb: str) -> str:
-    listed = [f for f in FORMATS if (f.read if verb == "read" else f.to_text)]
-    return f"formats to {verb}: " + ", ".join(f"{'/'.join(f.suffixes)} ({f.name})" for f in listed)
+    listed = [f for f in FORMATS if (f.read if verb == "read" else f.to_text or f.is_built)]
+    return f"formats to {verb}: " + ", ".join(
+        f"{'/'.join(f.suffixes) or 'a folder'} ({f.name})" for f in listed
+    )
 
 
 def _read_sniffed(path: Path) -> OpGraph:
@@ -205,9 +213,10 @@ FORMATS = (
     Format("DOT", (".dot", ".gv"), _read_dot, to_dot),
     Format("Mermaid", (".mmd", ".mermaid"), _read_mermaid, to_mermaid),
     Format("JSON", (".json",), _read_json, _json_text),
-    Format("Keras model", (".keras",), read_keras_file),
+    Format("Keras model", (".keras",), read_keras_file, is_built=True),
     Format("legacy Keras model", (".h5", ".hdf5"), read_h5_file),
     Format("ONNX", (".onnx",), read_onnx_file, has_raw=True),
+    Format("SavedModel", (), read_saved_model_folder, has_raw=True),
     Format("TensorFlow graph", (".pb", ".pbtxt"), read_pb_file, has_raw=True),
     Format("Keras source", (".py",), None, to_source),
 )

@@ -48,4 +48,4 @@ def take_weights(built: Built) -> Started:
         finish = getattr(layer, "finalize_state", None)
         if finish is not None:  # normalisation keeps copies of its weights
             finish()
-    return Started("the file of the graph", tuple(taken), tuple(kept), tuple(unused))
+    return Started(built.graph.name, tuple(taken), tuple(kept), tuple(unused))

@@ -334,3 +334,15 @@ def test_large_flowcharts(monkeypatch):
     monkeypatch.setattr(drawn, "MOST_NODES", 5000)
     with pytest.raises(FormatError, match="more than 5,000 nodes"):
         mermaid(f"flowchart TD\n{lines}")
+
+
+TEXTS = (".txt", ".json", ".nx.json", ".graphml", ".dot", ".mmd")
+
+
+@pytest.mark.parametrize("first", TEXTS)
+@pytest.mark.parametrize("second", TEXTS)
+def test_any_format_to_any_other(tmp_path, first, second):
+    graph = read(ROOT / "siamese.txt")
+    write(graph, tmp_path / f"a{first}")
+    write(read(tmp_path / f"a{first}"), tmp_path / f"b{second}")
+    assert read(tmp_path / f"b{second}") == graph

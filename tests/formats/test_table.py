@@ -99,11 +99,11 @@ def test_source_cannot_be_read(tmp_path):
         " .txt/.edges (edge list), .csv/.tsv (table of edges), .nx.json (networkx node-link),"
         " .graphml (GraphML), .dot/.gv (DOT), .mmd/.mermaid (Mermaid), .json (JSON),"
         " .keras (Keras model), .h5/.hdf5 (legacy Keras model), .onnx (ONNX),"
-        " .pb/.pbtxt (TensorFlow graph)"
+        " a folder (SavedModel), .pb/.pbtxt (TensorFlow graph)"
     )
 
 
-@pytest.mark.parametrize("suffix", [".jsn", ".keras", ".csv", ""])
+@pytest.mark.parametrize("suffix", [".jsn", ".onnx", ".csv", ""])
 def test_unknown_formats_to_write_list_the_known_ones(tmp_path, suffix, everything):
     path = tmp_path / f"g{suffix}"
     near = " did you mean '.json'?" if suffix == ".jsn" else ""
@@ -112,9 +112,16 @@ def test_unknown_formats_to_write_list_the_known_ones(tmp_path, suffix, everythi
         f"g{suffix}: no format to write has the suffix {suffix!r}\n  {near}"
         " formats to write: .txt/.edges (edge list), .nx.json (networkx node-link),"
         " .graphml (GraphML), .dot/.gv (DOT), .mmd/.mermaid (Mermaid), .json (JSON),"
-        " .py (Keras source)"
+        " .keras (Keras model), .py (Keras source)"
     )
     assert not path.exists()
+
+
+def test_a_keras_model_is_built(tmp_path, everything):
+    path = tmp_path / "g.keras"
+    assert refused(path, lambda path: write(everything, path)) == (
+        "g.keras: a Keras model is built, not only written\n   use Graph.save"
+    )
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, make):
