@@ -103,6 +103,7 @@ class Call:
         maker: the node that makes a tensor, if no other step reads that.
         end: the output that a tensor is.
         node: the node that makes a tensor.
+        turns: whether the file turns maps whose channels are last, as converters do.
     """
 
     program: Program
@@ -111,6 +112,7 @@ class Call:
     maker: Callable[[str], Made | None]
     end: Callable[[str], Endpoint]
     node: Callable[[str], Made]
+    turns: bool
 
     @property
     def data(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ Must not know files, nor import `onnx`.
 
 from opgraph.formats.exported import Program, Reader, Table
 from opgraph.formats.onnx_ops import dense, pointwise, recurrent, shaping, windows
-from opgraph.formats.onnx_ops.decomposed import join_layer_norms
+from opgraph.formats.onnx_ops.decomposed import SCALED, join_layer_norms, join_scales, scaled
 from opgraph.formats.onnx_ops.joined import join_indices, join_rows, join_shapes, without_unused
 from opgraph.formats.onnx_ops.recurrent import drop_zero_states, join_squeezes
 
@@ -35,6 +35,7 @@ DENSE: dict[str, Reader] = {
 }
 NORMALIZATION: dict[str, Reader] = {
     "BatchNormalization": dense.batch_norm,
+    SCALED: scaled,
     "InstanceNormalization": dense.instance_norm,
     "GroupNormalization": dense.group_norm,
 }
@@ -56,6 +57,7 @@ ACTIVATIONS: dict[str, Reader] = {
     "HardSigmoid": pointwise.hard_sigmoid,
     "Clip": pointwise.clip,
     "Gelu": pointwise.gelu,
+    "PRelu": pointwise.prelu,
     "Shrink": pointwise.shrink,
     "Softmax": pointwise.softmax,
     "LogSoftmax": pointwise.log_softmax,
@@ -86,7 +88,15 @@ RECURRENT: dict[str, Reader] = {
     "RNN": recurrent.simple,
 }
 ANY_ORDER = {**WINDOWS, **NORMALIZATION, **ACTIVATIONS, **MERGES, **UNCHANGED}
-JOINS = (drop_zero_states, join_squeezes, join_rows, join_indices, join_shapes, join_layer_norms)
+JOINS = (
+    drop_zero_states,
+    join_squeezes,
+    join_rows,
+    join_indices,
+    join_shapes,
+    join_layer_norms,
+    join_scales,
+)
 
 TABLE = Table(
     readers=ANY_ORDER | DENSE | SHAPING | RECURRENT,

@@ -56,6 +56,17 @@ def row(array: WeightSource) -> WeightSource:
     return array if array.shape == shape else array.changed(shape, lambda x: x.reshape(-1))
 
 
+def filled(like: WeightSource, number: int) -> WeightSource:
+    """An array of one number that stands in no file, as long as another one."""
+
+    def load() -> Any:
+        import numpy as np
+
+        return np.full(like.shape, number, like.read().dtype)
+
+    return WeightSource("", like.shape, like.dtype, load)
+
+
 def bias_for(call: Call, tensor: str, array: WeightSource) -> Found | None:
     """The layer that makes a tensor, with an array added to each of its channels as its bias."""
     made = call.maker(tensor)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from opgraph.formats.exported import Call, Found, Made, Reader
-from opgraph.formats.onnx_ops.dense import bias_for
+from opgraph.formats.onnx_ops.dense import bias_for, row
+from opgraph.graph import WeightSource
 
 HALF_ROOT = math.sqrt(0.5)
 CLOSE = 1e-5
@@ -85,7 +86,7 @@ def prelu(call: Call) -> Found | None:
 def softmax(call: Call) -> Found | None:
     """Softmax over one axis."""
     axis, rank = call.axis(call.attr("axis", -1)), call.rank()
-    if axis is None or rank is None:
+    if axis is None or rank is None or (call.attr("coerced") and axis != rank - 1):
         return None
     return Found("Softmax", {"axis": -1 if axis == rank - 1 else axis})
 
@@ -169,7 +170,23 @@ def multiply(call: Call) -> Found | None:
         return _gated(call) or Found("Multiply")
     slot = _constant_slot(call)
     number = None if slot is None else _single(call, slot)
-    return None if number is None or slot is None else _rescaled(call, 1 - slot, number, 0.0)
+    if slot is None or number is None:
+        return None if slot is None else layer_scale(call, call.constant(slot))
+    return _rescaled(call, 1 - slot, number, 0.0)
+
+
+def layer_scale(call: Call, factor: WeightSource | None) -> Found | None:
+    """A factor for each channel, where the channels are the last axis of the node."""
+    rank = len(call.program.facts(call.data[0]).shape or ()) if call.data else 0
+    own = () if factor is None else factor.shape
+    axes = [rank - len(own) + at for at, dim in enumerate(own) if dim != 1]
+    if factor is None or len(axes) != 1 or axes[0] < 0:
+        return None
+    place = axes[0] if call.perm is None else call.perm[axes[0]]
+    if place != rank - 1:
+        return None
+    gamma = row(factor)
+    return Found("LayerScale", {"projection_dim": gamma.shape[0]}, {"gamma": gamma})
 
 
 def divide(call: Call) -> Found | None:
