@@ -1,7 +1,6 @@
-"""Normalisation that a converter has written out in its arithmetic, as one step again.
+"""Layer normalisation that a converter has written out in its arithmetic, as one step again.
 
-Batch normalisation is left as a product and a sum. Both forms of layer normalisation hold x, its
-mean, and the root of its variance plus epsilon, over the last axes:
+Both forms hold x, its mean, and the root of its variance plus epsilon, over the last axes:
 (x - mean) / root * gamma + beta, and x * m - mean * m + beta with m = gamma / root.
 """
 
@@ -9,9 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from opgraph.formats.exported import Call, Found, Program, Step
-from opgraph.formats.onnx_ops.dense import filled, row
-from opgraph.formats.onnx_ops.joined import Steps, replaced
+from opgraph.formats.exported import Program, Step, Steps, other_constant, replaced
 
 
 class _Root(NamedTuple):
@@ -77,7 +74,7 @@ def _mean(steps: Steps, tensor: str) -> tuple[str, int] | None:
         return None
     if step.kind == "GlobalAveragePool":
         return step.inputs[0], 2 - len(shape)
-    source = steps.program.constants.get(step.inputs[1]) if len(step.inputs) > 1 else None
+    source = steps.program.constants.get("".join(step.inputs[1:2]))
     said = step.attrs.get("axes") or ([] if source is None else source.read().tolist())
     axes: list[int] = sorted(axis - len(shape) if axis >= 0 else axis for axis in said)
     is_last = axes == [*range(-len(axes), 0)]
@@ -90,11 +87,11 @@ def _divided(steps: Steps, root: _Root) -> _Norm | None:
     if step is None or step.inputs != (root.centred, root.tensor):
         return None
     scaled = steps.only_reader(step.outputs[0], "Mul")
-    gamma = None if scaled is None else _other_constant(steps, scaled, step.outputs[0])
+    gamma = None if scaled is None else other_constant(steps, scaled, step.outputs[0])
     if scaled is None or gamma is None:
         return _Norm(step)
     moved = steps.only_reader(scaled.outputs[0], "Add")
-    beta = None if moved is None else _other_constant(steps, moved, scaled.outputs[0])
+    beta = None if moved is None else other_constant(steps, moved, scaled.outputs[0])
     return _Norm(scaled, gamma) if moved is None or beta is None else _Norm(moved, gamma, beta)
 
 
@@ -105,7 +102,7 @@ def _multiplied(steps: Steps, root: _Root) -> _Norm | None:
         return None
     factor, gamma = inverse.outputs[0], ""
     scaled = steps.only_reader(factor, "Mul")
-    found = None if scaled is None else _other_constant(steps, scaled, factor)
+    found = None if scaled is None else other_constant(steps, scaled, factor)
     if scaled is not None and found is not None:
         factor, gamma = scaled.outputs[0], found
     products = {_other(step, factor): step for step in steps.readers.get(factor, [])}
@@ -118,7 +115,7 @@ def _multiplied(steps: Steps, root: _Root) -> _Norm | None:
     if negative.inputs[0] != root.mean:
         return None
     last, beta = steps.only_reader(down.outputs[0], "Add"), ""
-    found = None if last is None else _other_constant(steps, last, down.outputs[0])
+    found = None if last is None else other_constant(steps, last, down.outputs[0])
     tensor = down.outputs[0]
     if last is not None and found is not None:
         beta, tensor = found, last.outputs[0]
@@ -131,65 +128,3 @@ def _multiplied(steps: Steps, root: _Root) -> _Norm | None:
 def _other(step: Step, tensor: str) -> str:
     """The other one of two inputs."""
     return next((t for t in step.inputs if t != tensor), "")
-
-
-def _other_constant(steps: Steps, step: Step, tensor: str) -> str | None:
-    other = _other(step, tensor)
-    return other if other in steps.program.constants and len(step.inputs) == 2 else None
-
-
-# What is left of a batch normalisation ------------------------------------------------------------
-
-SCALED = "a factor and a term for each channel"
-
-
-def join_scales(program: Program) -> Program:
-    """A product and a sum with a row of constants along the same axis, as one step."""
-    steps = Steps(program)
-    by: dict[str, Step] = {}
-    gone: set[str] = set()
-    for step in program.steps:
-        added = steps.only_reader(step.outputs[0], "Add") if step.kind == "Mul" else None
-        x = None if added is None else next((t for t in step.inputs if _is_data(program, t)), None)
-        if added is None or x is None:
-            continue
-        factor = _other_constant(steps, step, x)
-        term = _other_constant(steps, added, step.outputs[0])
-        axis = None if factor is None else _axis(program, x, factor)
-        if factor is None or term is None or axis is None or axis != _axis(program, x, term):
-            continue
-        by[added.name] = Step(SCALED, step.name, (x, factor, term), added.outputs, {"axis": axis})
-        gone.add(step.name)
-    return replaced(program, by, gone) if by else program
-
-
-def _is_data(program: Program, tensor: str) -> bool:
-    return tensor not in program.constants
-
-
-def _axis(program: Program, tensor: str, constant: str) -> int | None:
-    """The one axis of a tensor along which a constant differs; None if it is none, or the batch."""
-    shape, own = program.facts(tensor).shape, program.constants[constant].shape
-    if shape is None or len(own) > len(shape):
-        return None
-    padded = (*(1 for _ in range(len(shape) - len(own))), *own)
-    axes = [at for at, dim in enumerate(padded) if dim != 1]
-    fits = len(axes) == 1 and axes[0] > 0 and shape[axes[0]] == padded[axes[0]]
-    return axes[0] if fits else None
-
-
-def scaled(call: Call) -> Found | None:
-    """A batch normalisation whose mean is 0 and whose variance is 1; no file holds those two."""
-    factor, term, axis = call.constant(1), call.constant(2), call.axis(call.attr("axis"))
-    if factor is None or term is None or axis is None:
-        return None
-    gamma, beta = row(factor), row(term)
-    rank = call.rank() or 0
-    weights = {
-        "gamma": gamma,
-        "beta": beta,
-        "moving_mean": filled(gamma, 0),
-        "moving_variance": filled(gamma, 1),
-    }
-    given = {"axis": -1 if axis == rank - 1 else axis, "epsilon": 0.0}
-    return Found("BatchNormalization", given, weights)
