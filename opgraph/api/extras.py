@@ -16,6 +16,7 @@ PACKAGES = {
     "safetensors": ("safetensors", "train"),
     "h5py": ("h5py", "train"),
     "onnx": ("onnx", "onnx"),
+    "tflite": ("tflite", "tflite"),
     "tomli_w": ("tomli-w", "train"),
 }
 

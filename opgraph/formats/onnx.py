@@ -185,7 +185,7 @@ class _Reading:
         inputs = (*node.input, *dict.fromkeys(t for tensors in further for t in tensors))
         kind = node.op_type
         if kind in ("Softmax", "LogSoftmax") and self.opset < 13:
-            attrs.setdefault("axis", 1)  # and what stands behind that axis is one row
+            attrs = {"axis": 1, **attrs, "coerced": True}  # what stands behind the axis is a row
         if node.domain not in ("", "ai.onnx"):
             attrs, kind = {"domain": node.domain, **attrs}, f"{node.domain}.{node.op_type}"
         return Step(kind, name, inputs, outputs, attrs)

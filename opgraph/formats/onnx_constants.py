@@ -37,7 +37,7 @@ class _Folding:
         is_output = bool({*step.outputs} & {*self.program.outputs})
         if is_output or not inputs:
             return step
-        if step.kind == "Identity" and len(inputs) == 1:
+        if self._changes_nothing(step):
             self.same[step.outputs[0]] = inputs[0]
             return None
         found = self._constant(step)
@@ -45,6 +45,15 @@ class _Folding:
             return step
         self.constants[step.outputs[0]] = found
         return None
+
+    def _changes_nothing(self, step: Step) -> bool:
+        """Whether the first input comes out as it is."""
+        if step.kind != "Reshape":
+            return step.kind == "Identity" and len(step.inputs) == 1
+        facts = self.program.facts
+        before, after = facts(step.inputs[0]).shape, facts(step.outputs[0]).shape
+        same = before and after and before[1:] == after[1:] and None not in before[1:]
+        return bool(same) and step.inputs[0] not in self.constants
 
     def _constant(self, step: Step) -> WeightSource | None:
         fold = FOLDS.get(step.kind)

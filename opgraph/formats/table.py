@@ -30,6 +30,7 @@ from opgraph.formats.networks import (
     to_node_link,
 )
 from opgraph.formats.onnx import read_onnx_file
+from opgraph.formats.tflite import read_tflite_file
 from opgraph.graph import OpGraph
 from opgraph.text import parse, to_text
 
@@ -216,6 +217,7 @@ FORMATS = (
     Format("Keras model", (".keras",), read_keras_file, is_built=True),
     Format("legacy Keras model", (".h5", ".hdf5"), read_h5_file),
     Format("ONNX", (".onnx",), read_onnx_file, has_raw=True),
+    Format("TFLite", (".tflite",), read_tflite_file, has_raw=True),
     Format("SavedModel", (), read_saved_model_folder, has_raw=True),
     Format("TensorFlow graph", (".pb", ".pbtxt"), read_pb_file, has_raw=True),
     Format("Keras source", (".py",), None, to_source),

@@ -99,11 +99,11 @@ def test_source_cannot_be_read(tmp_path):
         " .txt/.edges (edge list), .csv/.tsv (table of edges), .nx.json (networkx node-link),"
         " .graphml (GraphML), .dot/.gv (DOT), .mmd/.mermaid (Mermaid), .json (JSON),"
         " .keras (Keras model), .h5/.hdf5 (legacy Keras model), .onnx (ONNX),"
-        " a folder (SavedModel), .pb/.pbtxt (TensorFlow graph)"
+        " .tflite (TFLite), a folder (SavedModel), .pb/.pbtxt (TensorFlow graph)"
     )
 
 
-@pytest.mark.parametrize("suffix", [".jsn", ".onnx", ".csv", ""])
+@pytest.mark.parametrize("suffix", [".jsn", ".docx", ".csv", ""])
 def test_unknown_formats_to_write_list_the_known_ones(tmp_path, suffix, everything):
     path = tmp_path / f"g{suffix}"
     near = " did you mean '.json'?" if suffix == ".jsn" else ""

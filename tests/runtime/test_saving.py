@@ -80,7 +80,7 @@ def test_a_graph_of_no_file_has_no_weights(tmp_path):
     with pytest.raises(BuildError) as caught:
         opgraph.read(NETWORK).save(tmp_path / "g.keras", weights=True)
     assert str(caught.value) == (
-        "text: the graph comes from no file with weights that fit\n"
+        "graph: the graph comes from no file with weights that fit\n"
         "   name a file to take them from: weights='model.keras'"
     )
     assert list(tmp_path.iterdir()) == []

@@ -3,11 +3,24 @@
 Must not know any format.
 """
 
-from opgraph.formats.exported.call import Call, Found, Made, Perm, Reader, Table, first
+from opgraph.formats.exported import arithmetic
+from opgraph.formats.exported.arithmetic import (
+    SCALED,
+    filled,
+    join_scales,
+    other_constant,
+    rescaled,
+    row,
+    single,
+)
+from opgraph.formats.exported.call import After, Call, Found, Made, Perm, Reader, Table, first
 from opgraph.formats.exported.graph import to_graph
 from opgraph.formats.exported.steps import FullShape, Program, Step, TensorFacts
+from opgraph.formats.exported.wiring import Steps, replaced, without_unused
 
 __all__ = [
+    "SCALED",
+    "After",
     "Call",
     "Found",
     "FullShape",
@@ -16,8 +29,18 @@ __all__ = [
     "Program",
     "Reader",
     "Step",
+    "Steps",
     "Table",
     "TensorFacts",
+    "arithmetic",
+    "filled",
     "first",
+    "join_scales",
+    "other_constant",
+    "replaced",
+    "rescaled",
+    "row",
+    "single",
     "to_graph",
+    "without_unused",
 ]

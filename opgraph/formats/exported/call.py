@@ -68,6 +68,21 @@ class Made:
 
 
 @dataclass(frozen=True)
+class After:
+    """An op on the output of another one, which the file has in the same step.
+
+    Attributes:
+        kind: name of the op.
+        given: its attributes.
+        name: of its node; made up where the file says none.
+    """
+
+    kind: str
+    given: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Found:
     """The op that a step is.
 
@@ -80,6 +95,7 @@ class Found:
         ends: what it reads where that are no tensors of the step.
         pad: zeros around each spatial axis, put by a node before it.
         perms: axis orders of its outputs; that of the inputs when None.
+        after: an op of its own behind it.
     """
 
     kind: str
@@ -90,6 +106,7 @@ class Found:
     ends: tuple[Endpoint, ...] | None = None
     pad: tuple[tuple[int, int], ...] | None = None
     perms: tuple[Perm | None, ...] | None = None
+    after: After | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +120,8 @@ class Call:
         maker: the node that makes a tensor, if no other step reads that.
         end: the output that a tensor is.
         node: the node that makes a tensor.
+        turns: whether the file turns maps whose channels are last, as converters do.
+        raw: whether nothing is put together or taken apart.
     """
 
     program: Program
@@ -111,6 +130,8 @@ class Call:
     maker: Callable[[str], Made | None]
     end: Callable[[str], Endpoint]
     node: Callable[[str], Made]
+    turns: bool
+    raw: bool = False
 
     @property
     def data(self) -> tuple[str, ...]:

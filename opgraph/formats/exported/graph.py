@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from opgraph.errors import AttributeValueError, ShapeError
-from opgraph.formats.exported.call import Call, Found, Made, Perm, Table, turned_back
+from opgraph.formats.exported.call import After, Call, Found, Made, Perm, Table, first, turned_back
 from opgraph.formats.exported.names import Name, name_nodes
 from opgraph.formats.exported.steps import FullShape, Program, Step
 from opgraph.graph import Edge, Endpoint, Node, OpGraph, Origin, WeightSource
@@ -43,6 +43,7 @@ class _Maker:
         self.made: dict[str, Made] = {}
         self.seen: dict[str, tuple[Endpoint, Perm | None]] = {}
         self.used: set[str] = set()
+        self.turns = False
 
     def graph(self) -> OpGraph:
         for tensor in self.program.inputs:
@@ -94,6 +95,7 @@ class _Maker:
         perm = None if self.raw else self._turned(step)
         if perm is not None:
             end, before = self.seen[step.inputs[0]]
+            self.turns |= perm == first(len(perm)) and len(perm) > 3
             whole = perm if before is None else tuple(before[axis] for axis in perm)
             self.seen[step.outputs[0]] = end, None if whole == tuple(range(len(whole))) else whole
             return
@@ -117,7 +119,7 @@ class _Maker:
         reader = self.table.readers.get(step.kind)
         if reader is None:
             return False
-        call = Call(self.program, step, perm, self._maker, self._source, self._node)
+        call = Call(self.program, step, perm, self._maker, self._source, self._node, self.turns, self.raw)
         found = reader(call)
         return found is not None and self._accepted(call, found)
 
@@ -200,10 +202,21 @@ class _Maker:
             self.program.facts(step.outputs[0]).dtype if step.outputs else None,
             _order(call, found, 0),
         )
-        name = self._add(made)
+        name = self._add(made) if found.after is None else self._both(made, found.after)
         for port, tensor in enumerate(step.outputs):
             self.seen[tensor] = Endpoint(name, port), _order(call, found, port)
         self.used |= {source.name for source in found.weights.values()}
+
+    def _both(self, made: Made, after: After) -> str:
+        """A node, and the one behind it, which holds the output."""
+        *before, output = made.names
+        own = tuple(name for name in before if name == after.name)
+        made.names = tuple(name for name in before if name != after.name) or (output,)
+        end = Endpoint(self._add(made))
+        name = after.name or f"{made.name}/{after.kind}"
+        behind = Made(name, require(after.kind), after.given, {}, (end,), (*own, output),
+                      made.shapes, made.dtype, made.axes)  # fmt: skip
+        return self._add(behind)
 
     def _fact(self, tensor: str, call: Call, found: Found, port: int) -> Shape | None:
         full = self.program.facts(tensor).shape

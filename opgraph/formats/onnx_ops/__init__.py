@@ -3,10 +3,18 @@
 Must not know files, nor import `onnx`.
 """
 
-from opgraph.formats.exported import Program, Reader, Table
+from opgraph.formats.exported import (
+    SCALED,
+    Program,
+    Reader,
+    Table,
+    arithmetic,
+    join_scales,
+    without_unused,
+)
 from opgraph.formats.onnx_ops import dense, pointwise, recurrent, shaping, windows
 from opgraph.formats.onnx_ops.decomposed import join_layer_norms
-from opgraph.formats.onnx_ops.joined import join_indices, join_rows, join_shapes, without_unused
+from opgraph.formats.onnx_ops.joined import join_indices, join_rows, join_shapes
 from opgraph.formats.onnx_ops.recurrent import drop_zero_states, join_squeezes
 
 __all__ = ["TABLE", "join"]
@@ -35,6 +43,7 @@ DENSE: dict[str, Reader] = {
 }
 NORMALIZATION: dict[str, Reader] = {
     "BatchNormalization": dense.batch_norm,
+    SCALED: arithmetic.scaled,
     "InstanceNormalization": dense.instance_norm,
     "GroupNormalization": dense.group_norm,
 }
@@ -56,20 +65,21 @@ ACTIVATIONS: dict[str, Reader] = {
     "HardSigmoid": pointwise.hard_sigmoid,
     "Clip": pointwise.clip,
     "Gelu": pointwise.gelu,
+    "PRelu": pointwise.prelu,
     "Shrink": pointwise.shrink,
     "Softmax": pointwise.softmax,
     "LogSoftmax": pointwise.log_softmax,
     "Neg": pointwise.negative,
 }
 MERGES: dict[str, Reader] = {
-    "Add": pointwise.add,
-    "Sub": pointwise.subtract,
-    "Mul": pointwise.multiply,
-    "Div": pointwise.divide,
-    "Sum": pointwise.merge("Add"),
-    "Mean": pointwise.merge("Average"),
-    "Max": pointwise.merge("Maximum"),
-    "Min": pointwise.merge("Minimum"),
+    "Add": arithmetic.add,
+    "Sub": arithmetic.subtract,
+    "Mul": arithmetic.multiply,
+    "Div": arithmetic.divide,
+    "Sum": arithmetic.merge("Add"),
+    "Mean": arithmetic.merge("Average"),
+    "Max": arithmetic.merge("Maximum"),
+    "Min": arithmetic.merge("Minimum"),
     "Concat": shaping.concat,
 }
 SHAPING: dict[str, Reader] = {
@@ -101,4 +111,4 @@ def join(program: Program) -> Program:
     joined = program
     for each in JOINS:
         joined = each(joined)
-    return without_unused(joined, program)
+    return without_unused(join_scales(joined, "Mul", "Add"), program)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from opgraph.formats.exported import Program, Step
-from opgraph.formats.onnx_ops.joined import Steps, replaced
+from opgraph.formats.exported import Program, Step, Steps, other_constant, replaced
 
 
 class _Root(NamedTuple):
@@ -75,9 +74,9 @@ def _mean(steps: Steps, tensor: str) -> tuple[str, int] | None:
         return None
     if step.kind == "GlobalAveragePool":
         return step.inputs[0], 2 - len(shape)
-    source = steps.program.constants.get(step.inputs[1]) if len(step.inputs) > 1 else None
+    source = steps.program.constants.get("".join(step.inputs[1:2]))
     said = step.attrs.get("axes") or ([] if source is None else source.read().tolist())
-    axes = sorted(axis - len(shape) if axis >= 0 else axis for axis in said)
+    axes: list[int] = sorted(axis - len(shape) if axis >= 0 else axis for axis in said)
     is_last = axes == [*range(-len(axes), 0)]
     return (step.inputs[0], axes[0]) if axes and is_last and step.attrs.get("keepdims", 1) else None
 
@@ -88,11 +87,11 @@ def _divided(steps: Steps, root: _Root) -> _Norm | None:
     if step is None or step.inputs != (root.centred, root.tensor):
         return None
     scaled = steps.only_reader(step.outputs[0], "Mul")
-    gamma = None if scaled is None else _other_constant(steps, scaled, step.outputs[0])
+    gamma = None if scaled is None else other_constant(steps, scaled, step.outputs[0])
     if scaled is None or gamma is None:
         return _Norm(step)
     moved = steps.only_reader(scaled.outputs[0], "Add")
-    beta = None if moved is None else _other_constant(steps, moved, scaled.outputs[0])
+    beta = None if moved is None else other_constant(steps, moved, scaled.outputs[0])
     return _Norm(scaled, gamma) if moved is None or beta is None else _Norm(moved, gamma, beta)
 
 
@@ -103,19 +102,20 @@ def _multiplied(steps: Steps, root: _Root) -> _Norm | None:
         return None
     factor, gamma = inverse.outputs[0], ""
     scaled = steps.only_reader(factor, "Mul")
-    found = None if scaled is None else _other_constant(steps, scaled, factor)
+    found = None if scaled is None else other_constant(steps, scaled, factor)
     if scaled is not None and found is not None:
         factor, gamma = scaled.outputs[0], found
     products = {_other(step, factor): step for step in steps.readers.get(factor, [])}
     up = products.pop(root.x, None)
-    moved, down = next(iter(products.items()), ("", None))
+    moved = next(iter(products), "")
+    down = products.get(moved)
     negative = steps.maker(moved, "Neg")
     if up is None or down is None or negative is None or len(products) != 1:
         return None
     if negative.inputs[0] != root.mean:
         return None
     last, beta = steps.only_reader(down.outputs[0], "Add"), ""
-    found = None if last is None else _other_constant(steps, last, down.outputs[0])
+    found = None if last is None else other_constant(steps, last, down.outputs[0])
     tensor = down.outputs[0]
     if last is not None and found is not None:
         beta, tensor = found, last.outputs[0]
@@ -128,8 +128,3 @@ def _multiplied(steps: Steps, root: _Root) -> _Norm | None:
 def _other(step: Step, tensor: str) -> str:
     """The other one of two inputs."""
     return next((t for t in step.inputs if t != tensor), "")
-
-
-def _other_constant(steps: Steps, step: Step, tensor: str) -> str | None:
-    other = _other(step, tensor)
-    return other if other in steps.program.constants and len(step.inputs) == 2 else None

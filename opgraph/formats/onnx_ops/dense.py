@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from opgraph.formats.exported import Call, Found, Made
+from opgraph.formats.exported import Call, Found, row
 from opgraph.graph import WeightSource
-
-BIASED = ("Dense", "Conv", "DepthwiseConv", "EinsumDense")
 
 
 def gemm(call: Call) -> Found | None:
@@ -44,47 +42,6 @@ def _dense(kernel: WeightSource, bias: WeightSource | None) -> Found | None:
 
 def _transposed(kernel: WeightSource) -> WeightSource:
     return kernel.changed(tuple(reversed(kernel.shape)), lambda array: array.transpose())
-
-
-def row(array: WeightSource) -> WeightSource:
-    """An array as one row of numbers.
-
-    >>> row(WeightSource("b", (1, 3, 1), "float32", lambda: None)).shape
-    (3,)
-    """
-    shape = (math.prod(array.shape),)
-    return array if array.shape == shape else array.changed(shape, lambda x: x.reshape(-1))
-
-
-def bias_for(call: Call, tensor: str, array: WeightSource) -> Found | None:
-    """The layer that makes a tensor, with an array added to each of its channels as its bias."""
-    made = call.maker(tensor)
-    if made is None or not made.kind.kind.startswith(BIASED) or "bias" in made.weights:
-        return None
-    if made.given.get("activation") or made.kind.kind == "EinsumDense":
-        return None
-    axis = _channel_axis(call, tensor, made)
-    rank = len(call.program.facts(tensor).shape or ())
-    units = (made.shapes[0] or (None,))[0 if _is_first(made) else -1]
-    padded = (*(1 for _ in range(rank - len(array.shape))), *array.shape)
-    if axis is None or padded != tuple(units if at == axis else 1 for at in range(rank)):
-        return None
-    weights = {**made.weights, "bias": row(array)}
-    return Found(made.kind.kind, {**made.given, "use_bias": True}, weights, (),
-                 swallows=(tensor,), ends=made.reads)  # fmt: skip
-
-
-def _is_first(made: Made) -> bool:
-    return made.given.get("data_format") == "channels_first"
-
-
-def _channel_axis(call: Call, tensor: str, made: Made) -> int | None:
-    """The axis of the tensor that holds the channels of the node that makes it."""
-    shape = call.program.facts(tensor).shape
-    if shape is None:
-        return None
-    own = 1 if _is_first(made) else len(shape) - 1
-    return own if made.axes is None else made.axes.index(own)
 
 
 def embedding(call: Call) -> Found | None:

@@ -1,15 +1,12 @@
-"""ONNX operations on each number, and those that bring branches together."""
+"""ONNX operations on each number."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from opgraph.formats.exported import Call, Found, Made, Reader
-from opgraph.formats.onnx_ops.dense import bias_for
+from opgraph.formats.exported import Call, Found, Reader, rescaled, single
 
-HALF_ROOT = math.sqrt(0.5)
 CLOSE = 1e-5
 
 
@@ -55,18 +52,13 @@ def hard_sigmoid(call: Call) -> Found | None:
 
 def clip(call: Call) -> Found | None:
     """Clip: a ReLU with a bound, or a hard tanh."""
-    low = call.attr("min") if call.step.inputs[1:2] in ((), ("",)) else _single(call, 1)
-    high = call.attr("max") if call.step.inputs[2:3] in ((), ("",)) else _single(call, 2)
+    low = call.attr("min") if call.step.inputs[1:2] in ((), ("",)) else single(call, 1)
+    high = call.attr("max") if call.step.inputs[2:3] in ((), ("",)) else single(call, 2)
     if not call.is_data(0) or low is None:
         return None
     if (low, high) == (-1, 1):
         return Found("HardTanh")
     return Found("ReLU", {} if high is None else {"max_value": high}) if low == 0 else None
-
-
-def _single(call: Call, slot: int) -> Any:
-    values = call.values(slot)
-    return values[0] if values and len(values) == 1 else None
 
 
 def prelu(call: Call) -> Found | None:
@@ -85,7 +77,7 @@ def prelu(call: Call) -> Found | None:
 def softmax(call: Call) -> Found | None:
     """Softmax over one axis."""
     axis, rank = call.axis(call.attr("axis", -1)), call.rank()
-    if axis is None or rank is None:
+    if axis is None or rank is None or (call.attr("coerced") and axis != rank - 1):
         return None
     return Found("Softmax", {"axis": -1 if axis == rank - 1 else axis})
 
@@ -111,98 +103,4 @@ def shrink(call: Call) -> Found | None:
 
 def negative(call: Call) -> Found | None:
     """Neg: times minus one."""
-    return _rescaled(call, 0, -1.0, 0.0)
-
-
-# Two and more inputs -----------------------------------------------------------------------------
-
-
-def merge(kind: str) -> Reader:
-    """A reader of an operation on tensors of the same number of axes."""
-
-    def read(call: Call) -> Found | None:
-        if len(call.step.inputs) == 1:
-            return Found("Identity")
-        return Found(kind) if _is_whole(call) else None
-
-    return read
-
-
-def _is_whole(call: Call) -> bool:
-    """Whether no input is constant and all have the same number of axes and the same batch."""
-    if len(call.data) != len(call.step.inputs):
-        return False
-    shapes = [call.shape(slot) for slot in range(len(call.data))]
-    known = [shape for shape in shapes if shape is not None]
-    first = {(len(shape), shape[0]) for shape in known if shape}
-    return len(known) == len(shapes) and len(first) == 1
-
-
-def add(call: Call) -> Found | None:
-    """Add: of tensors, of a bias, or of a number."""
-    if _is_whole(call):
-        return Found("Add")
-    slot = _constant_slot(call)
-    if slot is None:
-        return None
-    tensor, array = call.input(1 - slot), call.constant(slot)
-    number = _single(call, slot)
-    if array is not None and (found := bias_for(call, tensor, array)) is not None:
-        return found
-    return None if number is None else _rescaled(call, 1 - slot, 1.0, number)
-
-
-def subtract(call: Call) -> Found | None:
-    """Sub: of tensors, or of a number."""
-    if _is_whole(call):
-        return Found("Subtract")
-    slot = _constant_slot(call)
-    number = None if slot is None else _single(call, slot)
-    if slot is None or number is None:
-        return None
-    return _rescaled(call, 0, 1.0, -number) if slot else _rescaled(call, 1, -1.0, number)
-
-
-def multiply(call: Call) -> Found | None:
-    """Mul: of tensors, or with a number; x * sigmoid(x) is SiLU and so on."""
-    if _is_whole(call):
-        return _gated(call) or Found("Multiply")
-    slot = _constant_slot(call)
-    number = None if slot is None else _single(call, slot)
-    return None if number is None or slot is None else _rescaled(call, 1 - slot, number, 0.0)
-
-
-def divide(call: Call) -> Found | None:
-    """Div by a number."""
-    number = _single(call, 1)
-    return _rescaled(call, 0, 1 / number, 0.0) if number else None
-
-
-def _constant_slot(call: Call) -> int | None:
-    constant = [slot for slot in (0, 1) if call.constant(slot) is not None]
-    return constant[0] if len(constant) == 1 and len(call.step.inputs) == 2 else None
-
-
-def _rescaled(call: Call, slot: int, scale: float, offset: float) -> Found | None:
-    facts = call.program.facts(call.input(slot))
-    if facts.dtype not in ("float32", "float16", "bfloat16", "float64"):
-        return None
-    return Found("Rescaling", {"scale": scale, "offset": offset}, {}, (call.input(slot),))
-
-
-def _gated(call: Call) -> Found | None:
-    """A tensor times a function of itself."""
-    for slot in (0, 1):
-        tensor, other = call.input(slot), call.input(1 - slot)
-        gate = call.maker(tensor)
-        kind = None if gate is None else _gate(call, gate, other)
-        if kind is not None:
-            return Found(kind, {}, {}, (other,), (tensor,))
-    return None
-
-
-def _gate(call: Call, gate: Made, other: str) -> str | None:
-    end = call.end(other)
-    if gate.reads == (end,) and gate.kind.kind in ("Sigmoid", "HardSigmoid"):
-        return {"Sigmoid": "SiLU", "HardSigmoid": "HardSiLU"}[gate.kind.kind]
-    return None
+    return rescaled(call, 0, -1.0, 0.0)

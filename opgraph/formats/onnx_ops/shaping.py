@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from opgraph.formats.exported import Call, Found, FullShape, Perm, Program, Step
+from opgraph.formats.exported import Call, Found, FullShape, Perm, Program, Step, first
 
 
 def turned(step: Step, program: Program) -> Perm | None:
@@ -60,6 +60,10 @@ def reshape(call: Call) -> Found | None:
     pooled = squeezed(call, after)
     if pooled is not None:
         return pooled
+    if call.turns and target == (*before[1:], *(1 for _ in target[1:])) and len(target) > 2:
+        last = (*target[1:], *before[1:])  # a row as a map of one place, its channels last
+        perms = (first(len(after)),)
+        return Found("Reshape", {"target_shape": last}, reads=(call.input(0),), perms=perms)
     if len(after) == 2 and len(before) > 2:
         return Found("Flatten", reads=(call.input(0),))
     return Found("Reshape", {"target_shape": target}, reads=(call.input(0),)) if target else None

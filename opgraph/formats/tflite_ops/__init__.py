@@ -1,0 +1,67 @@
+"""What the operators of TFLite are, one file a family; what none says exactly stays opaque.
+
+Must not know files, nor import `tflite`.
+"""
+
+from opgraph.formats.exported import SCALED, Program, Reader, Table, arithmetic, join_scales
+from opgraph.formats.tflite_ops import layers, pointwise
+
+__all__ = ["TABLE", "join"]
+
+LAYERS: dict[str, Reader] = {
+    "CONV_2D": layers.conv,
+    "DEPTHWISE_CONV_2D": layers.depthwise,
+    "TRANSPOSE_CONV": layers.transposed,
+    "FULLY_CONNECTED": layers.dense,
+    "MAX_POOL_2D": layers.pool("MaxPooling2D"),
+    "AVERAGE_POOL_2D": layers.pool("AveragePooling2D"),
+    "ADD": arithmetic.add,
+    "SUB": arithmetic.subtract,
+    "MUL": arithmetic.multiply,
+    "DIV": arithmetic.divide,
+    SCALED: arithmetic.scaled,
+    "CONCATENATION": pointwise.concat,
+}
+OTHERS: dict[str, Reader] = {
+    "GATHER": layers.embedding,
+    "EMBEDDING_LOOKUP": layers.embedding,
+    "MEAN": layers.reduced("GlobalAveragePooling"),
+    "REDUCE_MAX": layers.reduced("GlobalMaxPooling"),
+    "PAD": layers.pad,
+    "PADV2": layers.pad,
+    "RESIZE_NEAREST_NEIGHBOR": layers.resize("nearest"),
+    "RESIZE_BILINEAR": layers.resize("bilinear"),
+    "PRELU": layers.prelu,
+    "BATCH_MATMUL": pointwise.matmul,
+    "MAXIMUM": arithmetic.merge("Maximum"),
+    "MINIMUM": arithmetic.merge("Minimum"),
+    "RELU": pointwise.plain("ReLU"),
+    "RELU6": pointwise.plain("ReLU", {"max_value": 6.0}),
+    "RELU_N1_TO_1": pointwise.plain("HardTanh"),
+    "LEAKY_RELU": pointwise.leaky,
+    "ELU": pointwise.plain("ELU"),
+    "LOGISTIC": pointwise.plain("Sigmoid"),
+    "TANH": pointwise.plain("Tanh"),
+    "HARD_SWISH": pointwise.plain("HardSiLU"),
+    "GELU": pointwise.gelu,
+    "EXP": pointwise.plain("Exponential"),
+    "NEG": pointwise.plain("Rescaling", {"scale": -1.0, "offset": 0.0}),
+    "SOFTMAX": pointwise.softmax,
+    "LOG_SOFTMAX": pointwise.plain("LogSoftmax"),
+    "RESHAPE": pointwise.reshape,
+    "SQUEEZE": pointwise.reshape,
+    "EXPAND_DIMS": pointwise.reshape,
+    "TRANSPOSE": pointwise.transpose,
+}
+
+TABLE = Table(
+    readers=OTHERS | {kind: layers.with_function(read) for kind, read in LAYERS.items()},
+    any_order=frozenset(),
+    order_of_first=frozenset(),
+    turned=lambda step, program: None,
+)
+
+
+def join(program: Program) -> Program:
+    """The same graph, in which what the converter has taken apart is put together again."""
+    return join_scales(program, "MUL", "ADD")

@@ -1,0 +1,125 @@
+"""Keras models exported to ONNX, read back, built again from what was read, and compared."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("tf2onnx")
+
+from keras import layers  # noqa: E402
+
+from opgraph.analysis import analyze  # noqa: E402
+from opgraph.formats import read  # noqa: E402
+from opgraph.runtime import build  # noqa: E402
+
+pytestmark = pytest.mark.tf
+
+
+def image():
+    """Everything that a converter turns to and fro; batch norm that it folds into kernels."""
+    x = inputs = keras.Input((12, 12, 3), name="image")
+    x = layers.Conv2D(4, 3, padding="same", name="conv_a", bias_initializer="normal")(x)
+    x = layers.BatchNormalization(name="bn_a", beta_initializer="normal")(x)
+    x = layers.ReLU(name="relu_a")(x)
+    x = layers.MaxPooling2D(3, strides=2, padding="same", name="pool_a")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", bias_initializer="normal", name="dw")(x)
+    x = layers.Activation("swish", name="act_b")(x)
+    y = layers.Conv2D(4, 1, use_bias=False, name="conv_c")(x)
+    x = layers.Concatenate(name="cat")([layers.Add(name="add")([x, y]), y])
+    x = layers.Conv2DTranspose(5, 2, strides=2, bias_initializer="normal", name="up")(x)
+    x = layers.ZeroPadding2D(((1, 2), (3, 0)), name="zeros")(x)
+    x = layers.AveragePooling2D(2, name="pool_b")(layers.LeakyReLU(name="leaky")(x))
+    z = layers.Flatten(name="flat")(x)
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    x = layers.Concatenate(name="both")([layers.Dropout(0.3, name="drop")(x), z])
+    x = layers.Dense(7, activation="relu", bias_initializer="normal", name="fc")(x)
+    return keras.Model(inputs, layers.Dense(4, activation="softmax", name="probs")(x))
+
+
+def sequence():
+    """A table that is read from both ends, an LSTM, a norm written out, products by rows."""
+    inputs = keras.Input((9,), dtype="int32", name="tokens")
+    x = layers.Embedding(20, 6, name="table")(inputs)
+    x = layers.LSTM(5, return_sequences=True, bias_initializer="normal", name="lstm")(x)
+    x = layers.Dense(6, activation="tanh", bias_initializer="normal", name="fc")(x)
+    x = layers.LayerNormalization(
+        gamma_initializer="normal", beta_initializer="normal", name="norm"
+    )(x)
+    x = layers.GlobalAveragePooling1D(name="mean")(x)
+    return keras.Model(inputs, layers.Dense(2, activation="sigmoid", name="out")(x))
+
+
+EXPECTED = {
+    image: {"Conv2D": 2, "DepthwiseConv2D": 1, "SiLU": 1, "Conv2DTranspose": 1, "Dense": 2,
+            "MaxPooling2D": 1, "AveragePooling2D": 1, "GlobalAveragePooling2D": 1,
+            "ZeroPadding2D": 1, "LeakyReLU": 1, "Concatenate": 2, "Add": 1, "Softmax": 1},
+    sequence: {"Embedding": 1, "LSTM": 1, "Dense": 2, "LayerNormalization": 1, "Tanh": 1,
+               "GlobalAveragePooling1D": 1, "Sigmoid": 1},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The path of a model's ONNX file, made once."""
+    made = {}
+
+    def get(make):
+        if make not in made:
+            keras.utils.set_random_seed(3)
+            model = make()
+            model(example(model))
+            made[make] = tmp_path_factory.mktemp("onnx") / f"{make.__name__}.onnx"
+            model.export(made[make], format="onnx", verbose=False)
+        return made[make]
+
+    return get
+
+
+def example(model):
+    rng = np.random.default_rng(0)
+    (tensor,) = model.inputs
+    shape = (2, *tensor.shape[1:])
+    if "int" in tensor.dtype:
+        return rng.integers(0, 20, shape).astype(tensor.dtype)
+    return rng.normal(size=shape).astype(tensor.dtype)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("make", [image, sequence])
+def test_what_is_read_computes_the_same(make, exported):
+    path = exported(make)
+    graph = read(path)
+    built = build(analyze(graph).require().graph)
+    for name, variable in built.weight_names.items():
+        node = max((n for n in graph.nodes if name.startswith(f"{n}/")), key=len)
+        variable.assign(graph[node].origin.weights[name.removeprefix(f"{node}/")].read())
+    x = example(built.model)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (expected,) = session.run(None, {session.get_inputs()[0].name: x})
+    np.testing.assert_allclose(built.model(x, training=False), expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("make", [image, sequence])
+def test_everything_is_recognised(make, exported):
+    path = exported(make)
+    kinds = [node.kind.kind for node in read(path)]
+    assert "Opaque" not in kinds
+    assert {kind: kinds.count(kind) for kind in EXPECTED[make]} == EXPECTED[make]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_parameters_are_the_arrays_of_the_file(exported):
+    path = exported(image)
+    arrays = [onnx.numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer]
+    counted = sum(math.prod(a.shape) for a in arrays if a.dtype == np.float32 and a.ndim)
+    assert analyze(read(path, raw=True)).totals.params.value == counted
+    totals = analyze(read(path)).totals
+    assert totals.trainable.value == counted
+    assert totals.non_trainable.value == 2 * 4  # mean 0 and variance 1, which no file holds
