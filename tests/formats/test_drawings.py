@@ -196,6 +196,11 @@ def test_the_same_arrow_twice_is_two_inputs():
     assert [edge.slot for edge in graph.edges] == [0, 1]
 
 
+def test_inputs_without_a_slot_take_the_free_ones(tmp_path):
+    graph = read(put(tmp_path / "g.dot", "digraph { x -> a; y -> a [slot=0]; z -> a; a [op=Add] }"))
+    assert [(e.source, e.slot) for e in graph.edges_into("a")] == [("y", 0), ("x", 1), ("z", 2)]
+
+
 # What is wrong ---------------------------------------------------------------------------------
 
 

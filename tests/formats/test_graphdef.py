@@ -165,7 +165,8 @@ def test_batch_normalisation_in_all_its_forms(tmp_path, scale, center):
 def test_a_scaled_value_that_is_read_twice_is_no_batch_normalisation(tmp_path):
     graph = GraphDef()
     image(graph, 8, 8, 4)
-    node(graph, "end/Add", "AddV2", batch_norm(graph, "x"), "bn/mul_1")
+    last = batch_norm(graph, "x")
+    node(graph, "end/Add", "AddV2", last, node(graph, "side/Tanh", "Tanh", "bn/mul_1"))
     found = made(tmp_path, graph)
     assert "BatchNormalization" not in kinds(found).values()
     assert {n.given["class_name"] for n in found if n.kind.kind == "Opaque"} == {"Mul", "AddV2"}

@@ -103,7 +103,7 @@ def test_source_cannot_be_read(tmp_path):
     )
 
 
-@pytest.mark.parametrize("suffix", [".jsn", ".docx", ".csv", ""])
+@pytest.mark.parametrize("suffix", [".jsn", ".zip", ".csv", ""])
 def test_unknown_formats_to_write_list_the_known_ones(tmp_path, suffix, everything):
     path = tmp_path / f"g{suffix}"
     near = " did you mean '.json'?" if suffix == ".jsn" else ""
