@@ -34,7 +34,8 @@ from opgraph.text import op_text
 
 TIME_LIMIT = 60.0
 LONGEST_LABEL = 60
-_escaped, _unescaped = escaper("&#", '&"\\'), unescaper("&#", "&")
+# Graphviz keeps names that begin with % for itself.
+_escaped, _unescaped = escaper("&#", '&"\\%'), unescaper("&#", "&")
 _SAID = re.compile(r"in line (\d+)(?: near '(.*)')?")
 _TAG = re.compile(r"<[^<>]*>")
 _LINE_END = re.compile(r"\\[nlr]")

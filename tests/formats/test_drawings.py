@@ -8,7 +8,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opgraph.errors import FormatError, MissingDependencyError, OpgraphError, Source
@@ -84,13 +84,13 @@ def test_any_names_and_settings_survive_mermaid(names, settings):
     assert mermaid(to_mermaid(graph)) == graph
 
 
-@settings(max_examples=10, deadline=None)  # each starts a process
-@given(graphs=st.lists(st.tuples(NAMES, SETTINGS), min_size=1, max_size=1))
-def test_any_names_and_settings_survive_dot(graphs):
-    for names, said in graphs:
-        graph = odd_graph(names, said)
-        again = dot.from_dot(Source("g.dot", dot.to_dot(graph)), "g")
-        assert (again, again.name) == (graph, graph.name)
+@settings(max_examples=15, deadline=None)  # each starts a process
+@given(names=NAMES, said=SETTINGS)
+@example(names=["0", "%"], said={"%": 'a\\"'})
+def test_any_names_and_settings_survive_dot(names, said):
+    graph = odd_graph(names, said)
+    again = dot.from_dot(Source("g.dot", dot.to_dot(graph)), "g")
+    assert (again, again.name) == (graph, graph.name)
 
 
 def test_what_is_written(tmp_path, make):
