@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opgraph.runtime.config import read_config, to_toml
     from opgraph.runtime.dryrun import Plan, plan
     from opgraph.runtime.evaluation import Evaluation, Prediction, evaluate, predict, restore
+    from opgraph.runtime.export import Facts, ModelExport, export_model
     from opgraph.runtime.freezing import freeze
     from opgraph.runtime.heads import Head, Judged
     from opgraph.runtime.live import built_of
@@ -36,8 +37,10 @@ __all__ = [
     "Autopsy",
     "Built",
     "Evaluation",
+    "Facts",
     "Head",
     "Judged",
+    "ModelExport",
     "Objective",
     "Plan",
     "Prediction",
@@ -56,6 +59,7 @@ __all__ = [
     "compiled_settings",
     "describe_opaque",
     "evaluate",
+    "export_model",
     "freeze",
     "load_weights",
     "node_names",
@@ -85,6 +89,7 @@ _MODULES = {
         "Judged",
     ),
     "freezing": ("freeze",),
+    "export": ("Facts", "ModelExport", "export_model"),
     "starting": (
         "Started",
         "load_weights",
