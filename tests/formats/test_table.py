@@ -97,8 +97,8 @@ def test_source_cannot_be_read(tmp_path):
     assert refused(put(tmp_path / "g.py", "1")) == (
         "g.py: Keras source can be written, not read\n   formats to read:"
         " .txt/.edges (edge list), .csv/.tsv (table of edges), .nx.json (networkx node-link),"
-        " .graphml (GraphML), .json (JSON), .keras (Keras model, structure only),"
-        " .h5/.hdf5 (legacy Keras model, structure only)"
+        " .graphml (GraphML), .json (JSON), .keras (Keras model), .h5/.hdf5 (legacy Keras model),"
+        " .onnx (ONNX), .tflite (TFLite)"
     )
 
 
