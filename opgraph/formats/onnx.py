@@ -144,7 +144,7 @@ class _Reading:
         }
         steps = [step for node in graph.node if (step := self._step(node)) is not None]
         return Program(
-            name=graph.name or self.path.stem,
+            name=self.path.stem,
             path=str(self.path),
             language="onnx",
             steps=tuple(steps),

@@ -92,7 +92,7 @@ class _Reading:
             raise ValueError(f"more than {MOST_STEPS:,} operators")
         steps = [self._step(graph.Operators(i), names) for i in self._each(graph.OperatorsLength())]
         return Program(
-            name=_text(graph.Name()) or self.path.stem,
+            name=self.path.stem,
             path=str(self.path),
             language="tflite",
             steps=tuple(steps),

@@ -51,7 +51,7 @@ class Program:
     """Everything that a file holds.
 
     Attributes:
-        name: of the graph.
+        name: of the file.
         path: of the file, for messages.
         language: the format whose operations these are.
         called: what inputs are called by those who use the file, if otherwise.
