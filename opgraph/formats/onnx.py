@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opgraph.errors import FormatError
-from opgraph.formats.exported import Program, Step, TensorFacts, to_graph
+from opgraph.formats.exported import MOST_STEPS, Program, Step, TensorFacts, to_graph
 from opgraph.formats.onnx_arrays import Arrays
 from opgraph.formats.onnx_constants import fold_constants
 from opgraph.formats.onnx_ops import TABLE, join
@@ -133,6 +133,8 @@ class _Reading:
 
     def program(self) -> Program:
         graph = self.model.graph
+        if len(graph.node) > MOST_STEPS:
+            raise FormatError(f"more than {MOST_STEPS:,} nodes", where=str(self.path))
         self.constants = dict(self._initializers(graph))
         facts = _inferred(self.model)
         tensors = {
@@ -142,7 +144,7 @@ class _Reading:
         }
         steps = [step for node in graph.node if (step := self._step(node)) is not None]
         return Program(
-            name=graph.name or self.path.stem,
+            name=self.path.stem,
             path=str(self.path),
             language="onnx",
             steps=tuple(steps),

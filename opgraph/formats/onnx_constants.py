@@ -1,4 +1,4 @@
-"""Steps that only rearrange constants are taken into the constants; steps that do nothing vanish.
+"""Steps that only rearrange constants are taken into the constants.
 
 Converters write `Transpose` of a kernel and the like. Nothing is computed before the array is asked
 for. Must not know which op a step is.
@@ -18,7 +18,7 @@ SMALL = 4096
 
 
 def fold_constants(program: Program) -> Program:
-    """The same graph without steps on constants alone and without copies of tensors."""
+    """The same graph without steps on constants alone."""
     folding = _Folding(program)
     steps = tuple(step for step in map(folding.step, program.steps) if step is not None)
     return replace(program, steps=steps, constants=folding.constants)
@@ -28,37 +28,21 @@ class _Folding:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.constants = dict(program.constants)
-        self.same: dict[str, str] = {}
 
     def step(self, step: Step) -> Step | None:
-        """The step with what is known put in; None if it is not needed any more."""
-        inputs = tuple(self.same.get(tensor, tensor) for tensor in step.inputs)
-        step = replace(step, inputs=inputs)
-        is_output = bool({*step.outputs} & {*self.program.outputs})
-        if is_output or not inputs:
+        """The step; None if what it makes is constant."""
+        if {*step.outputs} & {*self.program.outputs} or not step.inputs:
             return step
-        if self._changes_nothing(step):
-            self.same[step.outputs[0]] = inputs[0]
-            return None
         found = self._constant(step)
         if found is None:
             return step
         self.constants[step.outputs[0]] = found
         return None
 
-    def _changes_nothing(self, step: Step) -> bool:
-        """Whether the first input comes out as it is."""
-        if step.kind != "Reshape":
-            return step.kind == "Identity" and len(step.inputs) == 1
-        facts = self.program.facts
-        before, after = facts(step.inputs[0]).shape, facts(step.outputs[0]).shape
-        same = before and after and before[1:] == after[1:] and None not in before[1:]
-        return bool(same) and step.inputs[0] not in self.constants
-
     def _constant(self, step: Step) -> WeightSource | None:
         fold = FOLDS.get(step.kind)
         sources = [self.constants.get(tensor) for tensor in step.inputs if tensor]
-        if fold is None or len(step.outputs) != 1 or not all(sources):
+        if fold is None or len(step.outputs) != 1 or not sources or not all(sources):
             return None
         known = [source for source in sources if source is not None]
         return fold(_Constant(step, known, self.program.facts(step.outputs[0])))

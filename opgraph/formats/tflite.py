@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from opgraph.errors import FormatError
-from opgraph.formats.exported import Program, Step, TensorFacts, to_graph
-from opgraph.formats.tflite_ops import TABLE, join
+from opgraph.formats.exported import MOST_STEPS, Program, Step, TensorFacts, to_graph
+from opgraph.formats.tflite_ops import COMMON, TABLE, join
 from opgraph.graph import OpGraph, WeightSource
 
 IDENTIFIER = b"TFL3"
-MOST_ITEMS = 4_000_000
+MOST_ITEMS = 2_000_000
 MOST_AXES = 64
 FAULTS = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError)
 ARRAYS = frozenset({"float32", "float16", "float64", "int32", "int64", "int16", "int8", "uint8",
@@ -52,7 +52,8 @@ def read_tflite_file(path: Path, raw: bool = False) -> OpGraph:
     try:
         program = _Reading(path, content).program()
     except FAULTS as error:
-        reason = " ".join(str(error).split())
+        outside = isinstance(error, struct.error)
+        reason = "an offset leads out of it" if outside else " ".join(str(error).split())
         raise FormatError(f"a damaged TFLite file: {reason}", where=str(path)) from None
     program.check()
     return to_graph(program if raw else join(program), TABLE, raw)
@@ -87,25 +88,40 @@ class _Reading:
             raise ValueError("it holds no graph")
         graph = self.model.Subgraphs(0)
         names = self._tensors(graph, "")
+        if graph.OperatorsLength() > MOST_STEPS:
+            raise ValueError(f"more than {MOST_STEPS:,} operators")
         steps = [self._step(graph.Operators(i), names) for i in self._each(graph.OperatorsLength())]
         return Program(
-            name=_text(graph.Name()) or self.path.stem,
+            name=self.path.stem,
             path=str(self.path),
             language="tflite",
             steps=tuple(steps),
-            inputs=tuple(names[i] for i in self._numbers(graph, "Inputs")),
-            outputs=tuple(names[i] for i in self._numbers(graph, "Outputs")),
+            inputs=self._named(names, graph, "Inputs"),
+            outputs=self._named(names, graph, "Outputs"),
             tensors=self.tensors,
             constants=self.constants,
+            called=self._called(names),
+            common=COMMON,
         )
+
+    def _called(self, names: Mapping[int, str]) -> dict[str, str]:
+        """Names of the inputs in the first signature."""
+        if not self._length(self.model.SignatureDefsLength()):
+            return {}
+        signature = self.model.SignatureDefs(0)
+        maps = [signature.Inputs(i) for i in self._each(signature.InputsLength())]
+        found = {names.get(item.TensorIndex(), ""): _text(item.Name()) for item in maps}
+        return {tensor: name for tensor, name in found.items() if tensor and name}
 
     # Bounds --------------------------------------------------------------------------------------
 
     def _length(self, length: int) -> int:
         """A length that can be, counted against all that may be looked at."""
         self.left -= length
-        if not 0 <= length <= len(self.content) or self.left < 0:
+        if not 0 <= length <= len(self.content):
             raise ValueError(f"a list of {length:,} items")
+        if self.left < 0:
+            raise ValueError(f"more than {MOST_ITEMS:,} items in its lists")
         return length
 
     def _each(self, length: int) -> range:
@@ -115,6 +131,14 @@ class _Reading:
         """The numbers in a vector of a table."""
         length = self._length(getattr(table, f"{name}Length")())
         return [int(x) for x in getattr(table, f"{name}AsNumpy")()] if length else []
+
+    def _named(self, names: Mapping[int, str], table: Any, what: str) -> tuple[str, ...]:
+        """The tensors that a vector of a table names."""
+        numbers = self._numbers(table, what)
+        missing = next((number for number in numbers if number not in names), None)
+        if missing is not None:
+            raise ValueError(f"there is no tensor {missing}")
+        return tuple(names[number] for number in numbers)
 
     # Tensors -------------------------------------------------------------------------------------
 
@@ -180,8 +204,8 @@ class _Reading:
     # Operators -----------------------------------------------------------------------------------
 
     def _step(self, operator: Any, names: Mapping[int, str]) -> Step:
-        inputs = tuple(names[i] for i in self._numbers(operator, "Inputs"))
-        outputs = tuple(names[i] for i in self._numbers(operator, "Outputs"))
+        inputs = self._named(names, operator, "Inputs")
+        outputs = self._named(names, operator, "Outputs")
         kind, attrs = self._kind(operator), self._attributes(operator)
         inside = [t for n in sorted(attrs) if n.endswith("subgraph_index")
                   for t in self._inside(attrs[n])]  # fmt: skip
@@ -242,7 +266,8 @@ def _option_names(cls: type[Any]) -> Iterator[str]:
     names = [n for n in vars(cls) if n[0].isupper() and not n.startswith("GetRootAs")]
     helpers = ("AsNumpy", "Length", "IsNone", "BufferHasIdentifier", "Init")
     for name in names:
-        if not name.endswith(helpers) and (f"{name}Length" not in names or f"{name}AsNumpy" in names):
+        is_table = f"{name}Length" in names and f"{name}AsNumpy" not in names
+        if not name.endswith(helpers) and not is_table:
             yield name
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 LONGEST_VARINT = 10
 SMALL = 4096
+MOST_FIELDS = 2_000_000
 MARK = b"\xf5 an array of the file, number "
 
 
@@ -78,9 +79,13 @@ def place_in(content: bytes) -> int | None:
 class _Stripping:
     def __init__(self, most: int) -> None:
         self.out, self.places, self.left = bytearray(), list[tuple[int, int]](), most
+        self.fields = MOST_FIELDS
 
     def copy(self, view: memoryview, start: int, end: int, path: Path, out: bytearray) -> None:
         for found in fields(view, start, end):
+            self.fields -= 1
+            if self.fields < 0:
+                raise ValueError(f"more than {MOST_FIELDS:,} fields")
             below = path.get(found.number) if found.kind == BYTES else None
             length = found.end - found.start
             if length <= SMALL:

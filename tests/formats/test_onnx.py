@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
@@ -13,8 +11,7 @@ from onnx import helper  # noqa: E402
 
 from opgraph.analysis import analyze  # noqa: E402
 from opgraph.errors import FormatError  # noqa: E402
-from opgraph.formats import read  # noqa: E402
-from opgraph.formats import wire  # noqa: E402
+from opgraph.formats import read, wire  # noqa: E402
 from tests.formats.onnx_models import model, numbers, saved  # noqa: E402
 
 
@@ -431,7 +428,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path):
     inside = tmp_path / "model"
     inside.mkdir()
     (tmp_path / "w.bin").write_bytes(numbers(4, 5).tobytes())
-    os.symlink(tmp_path / "w.bin", inside / "w.bin")
+    (inside / "w.bin").symlink_to(tmp_path / "w.bin")
     with pytest.raises(FormatError, match=r"'w.bin', a link out of the model's folder"):
         read(external(inside / "m.onnx", "w.bin"))
 

@@ -7,7 +7,6 @@ from opgraph.formats.exported import arithmetic
 from opgraph.formats.exported.arithmetic import (
     SCALED,
     filled,
-    join_scales,
     other_constant,
     rescaled,
     row,
@@ -15,10 +14,13 @@ from opgraph.formats.exported.arithmetic import (
 )
 from opgraph.formats.exported.call import After, Call, Found, Made, Perm, Reader, Table, first
 from opgraph.formats.exported.graph import to_graph
-from opgraph.formats.exported.steps import FullShape, Program, Step, TensorFacts
-from opgraph.formats.exported.wiring import Steps, replaced, without_unused
+from opgraph.formats.exported.joins import is_zero, join_copies
+from opgraph.formats.exported.putting import join_common
+from opgraph.formats.exported.steps import MOST_STEPS, FullShape, Program, Step, TensorFacts
+from opgraph.formats.exported.wiring import Steps, replaced
 
 __all__ = [
+    "MOST_STEPS",
     "SCALED",
     "After",
     "Call",
@@ -35,12 +37,13 @@ __all__ = [
     "arithmetic",
     "filled",
     "first",
-    "join_scales",
+    "is_zero",
+    "join_common",
+    "join_copies",
     "other_constant",
     "replaced",
     "rescaled",
     "row",
     "single",
     "to_graph",
-    "without_unused",
 ]

@@ -189,7 +189,7 @@ def join_scales(program: Program, product: str, total: str) -> Program:
     by: dict[str, Step] = {}
     gone: set[str] = set()
     for step in program.steps:
-        added = steps.only_reader(step.outputs[0], total) if step.kind == product else None
+        added = _sum(steps, step, product, total)
         x = None if added is None else next((t for t in step.inputs if _is_data(program, t)), None)
         if added is None or x is None:
             continue
@@ -202,6 +202,16 @@ def join_scales(program: Program, product: str, total: str) -> Program:
                               {**added.attrs, "axis": axis}, added.members)  # fmt: skip
         gone.add(step.name)
     return replaced(program, by, gone) if by else program
+
+
+def _sum(steps: Steps, step: Step, product: str, total: str) -> Step | None:
+    """The sum that a product goes into, and nothing else."""
+    if step.kind != product or len(step.inputs) != 2 or not step.outputs:
+        return None
+    if step.attrs.get("fused_activation_function", "NONE") != "NONE":
+        return None
+    added = steps.only_reader(step.outputs[0])
+    return added if added is not None and added.kind == total else None
 
 
 def _is_data(program: Program, tensor: str) -> bool:
@@ -240,3 +250,25 @@ def other_constant(steps: Steps, step: Step, tensor: str) -> str | None:
     """The other one of two inputs, if it is constant."""
     other = next((t for t in step.inputs if t != tensor), "")
     return other if other in steps.program.constants and len(step.inputs) == 2 else None
+
+
+def layer_norm(call: Call) -> Found | None:
+    """LayerNormalization over the last axes."""
+    gamma, beta = call.constant(1), call.constant(2)
+    axes = last_axes(call)
+    if axes is None or any(call.step.outputs[1:]) or not call.is_data(0):
+        return None
+    given: dict[str, Any] = {"axis": axes, "epsilon": call.attr("epsilon", 1e-5)}
+    given |= {} if beta else {"center": False}
+    given |= {} if gamma else {"scale": False}
+    weights = {"gamma": gamma, "beta": beta}
+    flat = {n: row(a) if axes == -1 else a for n, a in weights.items() if a is not None}
+    return Found("LayerNormalization", given, flat)
+
+
+def last_axes(call: Call) -> int | tuple[int, ...] | None:
+    """The axes from the one on that a step names, as Keras counts them."""
+    rank, axis = call.rank(), call.axis(call.attr("axis", -1))
+    if rank is None or axis is None:
+        return None
+    return -1 if axis == rank - 1 else tuple(range(axis, rank))

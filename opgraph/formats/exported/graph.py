@@ -70,8 +70,9 @@ class _Maker:
         given: dict[str, Any] = {} if shape is None else {"shape": shape}
         if facts.dtype not in (None, KERAS_DTYPE):
             given["dtype"] = facts.dtype
-        self._add(Made(tensor, require("Input"), given, {}, (), (tensor,), (shape,), facts.dtype))
-        self.seen[tensor] = Endpoint(tensor), None
+        called = self.program.called.get(tensor, tensor)
+        made = Made(called, require("Input"), given, {}, (), (tensor,), (shape,), facts.dtype)
+        self.seen[tensor] = Endpoint(self._add(made)), None
 
     def _outputs(self) -> None:
         """Mark outputs of the graph that are read inside it as well, or handed back twice."""
@@ -110,16 +111,17 @@ class _Maker:
 
     def _common_order(self, step: Step) -> Perm | None:
         """The order of the axes of all inputs, if the operation does not mind it."""
-        if step.kind in self.table.order_of_first:
+        if step.kind in self.table.order_of_first and step.inputs:
             return self.seen[step.inputs[0]][1] if step.inputs[0] in self.seen else None
         perms = {self.seen[tensor][1] for tensor in step.inputs if tensor in self.seen}
         return perms.pop() if len(perms) == 1 and step.kind in self.table.any_order else None
 
     def _recognised(self, step: Step, perm: Perm | None) -> bool:
         reader = self.table.readers.get(step.kind)
-        if reader is None:
+        if reader is None or not step.inputs or not step.outputs:
             return False
-        call = Call(self.program, step, perm, self._maker, self._source, self._node, self.turns, self.raw)
+        near = (self._maker, self._source, self._node)
+        call = Call(self.program, step, perm, *near, self.turns, self.raw)
         found = reader(call)
         return found is not None and self._accepted(call, found)
 

@@ -51,9 +51,11 @@ class Program:
     """Everything that a file holds.
 
     Attributes:
-        name: of the graph.
+        name: of the file.
         path: of the file, for messages.
         language: the format whose operations these are.
+        called: what inputs are called by those who use the file, if otherwise.
+        common: what operations are called where formats have the same, as ONNX spells it.
         steps: each after those that it reads from.
         inputs: tensors that are handed in.
         outputs: tensors that are handed back.
@@ -69,6 +71,8 @@ class Program:
     outputs: tuple[str, ...]
     tensors: Mapping[str, TensorFacts]
     constants: Mapping[str, WeightSource]
+    called: Mapping[str, str] = field(default_factory=dict[str, str])
+    common: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def facts(self, tensor: str) -> TensorFacts:
         """What is known of a tensor."""
@@ -92,8 +96,6 @@ class Program:
         Raises:
             FormatError: naming the step and the tensor.
         """
-        if len(self.steps) > MOST_STEPS:
-            raise FormatError(f"more than {MOST_STEPS:,} nodes", where=self.path)
         made = {*self.inputs, *self.constants, ""}
         for step in self.steps:
             self._refuse_unmade(step.name, step.inputs, made)

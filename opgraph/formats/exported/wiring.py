@@ -8,6 +8,10 @@ from functools import cached_property
 
 from opgraph.formats.exported.steps import Program, Step
 
+# Inputs that a step must have to be one of its kind; a damaged file may hold fewer.
+TWO = ("Add", "Sub", "Mul", "Div", "Pow", "Less", "MatMul", "Gather", "SquaredDifference")
+FEWEST = {**dict.fromkeys(TWO, 2), "Where": 3}
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -29,16 +33,24 @@ class Steps:
                 found.setdefault(tensor, []).append(step)
         return found
 
+    def is_one(self, step: Step | None, *kinds: str) -> bool:
+        """Whether a step is one of these, by the name that formats have in common."""
+        if step is None or step.attrs.get("fused_activation_function", "NONE") != "NONE":
+            return False
+        kind = self.program.common.get(step.kind, step.kind)
+        is_whole = len(step.inputs) >= FEWEST.get(kind, 1) and len(step.outputs) > 0
+        return kind in kinds and is_whole
+
     def maker(self, tensor: str, *kinds: str) -> Step | None:
         """The step that makes a tensor, if it is one of these."""
         step = self.makers.get(tensor)
-        return step if step is not None and step.kind in kinds else None
+        return step if self.is_one(step, *kinds) else None
 
     def only_reader(self, tensor: str, *kinds: str) -> Step | None:
-        """The one step that reads a tensor, if it is one of these."""
+        """The one step that reads a tensor, if it is one of these; any when none is named."""
         steps = self.readers.get(tensor, [])
         alone = len(steps) == 1 and self.program.readers.get(tensor) == 1
-        return steps[0] if alone and steps[0].kind in kinds else None
+        return steps[0] if alone and (not kinds or self.is_one(steps[0], *kinds)) else None
 
     def number(self, tensor: str) -> float | None:
         """The number that a constant of one element holds."""

@@ -9,12 +9,10 @@ from opgraph.formats.exported import (
     Reader,
     Table,
     arithmetic,
-    join_scales,
-    without_unused,
+    join_common,
+    join_copies,
 )
 from opgraph.formats.onnx_ops import dense, pointwise, recurrent, shaping, windows
-from opgraph.formats.onnx_ops.decomposed import join_layer_norms
-from opgraph.formats.onnx_ops.joined import join_indices, join_rows, join_shapes
 from opgraph.formats.onnx_ops.recurrent import drop_zero_states, join_squeezes
 
 __all__ = ["TABLE", "join"]
@@ -37,7 +35,7 @@ DENSE: dict[str, Reader] = {
     "MatMul": dense.matmul,
     "Gather": dense.embedding,
     "Einsum": dense.einsum,
-    "LayerNormalization": dense.layer_norm,
+    "LayerNormalization": arithmetic.layer_norm,
     "RMSNormalization": dense.rms_norm,
     "LpNormalization": dense.unit_norm,
 }
@@ -96,8 +94,6 @@ RECURRENT: dict[str, Reader] = {
     "RNN": recurrent.simple,
 }
 ANY_ORDER = {**WINDOWS, **NORMALIZATION, **ACTIVATIONS, **MERGES, **UNCHANGED}
-JOINS = (drop_zero_states, join_squeezes, join_rows, join_indices, join_shapes, join_layer_norms)
-
 TABLE = Table(
     readers=ANY_ORDER | DENSE | SHAPING | RECURRENT,
     any_order=frozenset({*ANY_ORDER, "Squeeze"}),
@@ -108,7 +104,5 @@ TABLE = Table(
 
 def join(program: Program) -> Program:
     """The same graph, in which what converters have taken apart is put together again."""
-    joined = program
-    for each in JOINS:
-        joined = each(joined)
-    return without_unused(join_scales(joined, "Mul", "Add"), program)
+    joined = join_squeezes(drop_zero_states(join_copies(program)))
+    return join_common(joined, program, "Mul", "Add")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from opgraph.formats.exported import Call, Found, row
+from opgraph.formats.exported import Call, Found, arithmetic, row
 from opgraph.graph import WeightSource
 
 
@@ -101,34 +100,13 @@ def _grouped(call: Call, groups: int) -> Found | None:
     return Found("GroupNormalization", given, {"gamma": gamma, "beta": beta})
 
 
-def layer_norm(call: Call) -> Found | None:
-    """LayerNormalization over the last axes."""
-    gamma, beta = call.constant(1), call.constant(2)
-    axes = _last_axes(call)
-    if axes is None or any(call.step.outputs[1:]) or not call.is_data(0):
-        return None
-    given: dict[str, Any] = {"axis": axes, "epsilon": call.attr("epsilon", 1e-5)}
-    given |= {} if beta else {"center": False}
-    given |= {} if gamma else {"scale": False}
-    weights = {"gamma": gamma, "beta": beta}
-    flat = {n: row(a) if axes == -1 else a for n, a in weights.items() if a is not None}
-    return Found("LayerNormalization", given, flat)
-
-
 def rms_norm(call: Call) -> Found | None:
     """RMSNormalization over the last axes."""
-    scale, axes = call.constant(1), _last_axes(call)
+    scale, axes = call.constant(1), arithmetic.last_axes(call)
     if scale is None or axes is None:
         return None
     given = {"axis": axes, "epsilon": call.attr("epsilon", 1e-5)}
     return Found("RMSNormalization", given, {"scale": scale})
-
-
-def _last_axes(call: Call) -> int | tuple[int, ...] | None:
-    rank, axis = call.rank(), call.axis(call.attr("axis", -1))
-    if rank is None or axis is None:
-        return None
-    return -1 if axis == rank - 1 else tuple(range(axis, rank))
 
 
 def unit_norm(call: Call) -> Found | None:

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from opgraph.formats.exported import Call, Found, Program, Step, Steps, replaced
-from opgraph.formats.onnx_ops.joined import is_zero
+from opgraph.formats.exported import Call, Found, Program, Step, Steps, is_zero, replaced
 from opgraph.graph import WeightSource
 
 SEQUENCE_FIRST = (1, 0, 2)

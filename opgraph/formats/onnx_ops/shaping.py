@@ -9,11 +9,12 @@ from opgraph.formats.exported import Call, Found, FullShape, Perm, Program, Step
 
 def turned(step: Step, program: Program) -> Perm | None:
     """The order in which a step puts the axes, if it is a Transpose."""
-    if step.kind != "Transpose" or len(step.inputs) != 1:
+    if step.kind != "Transpose" or len(step.inputs) != 1 or len(step.outputs) != 1:
         return None
     shape = program.facts(step.inputs[0]).shape
     perm = step.attrs.get("perm") or (None if shape is None else [*reversed(range(len(shape)))])
-    return tuple(perm) if perm and sorted(perm) == [*range(len(perm))] else None
+    fits = perm is not None and (shape is None or len(perm) == len(shape))
+    return tuple(perm) if perm and fits and sorted(perm) == [*range(len(perm))] else None
 
 
 def transpose(call: Call) -> Found | None:

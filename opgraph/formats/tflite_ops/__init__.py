@@ -3,10 +3,27 @@
 Must not know files, nor import `tflite`.
 """
 
-from opgraph.formats.exported import SCALED, Program, Reader, Table, arithmetic, join_scales
+from opgraph.formats.exported import SCALED, Program, Reader, Table, arithmetic, join_common
 from opgraph.formats.tflite_ops import layers, pointwise
 
-__all__ = ["TABLE", "join"]
+__all__ = ["COMMON", "TABLE", "join"]
+
+COMMON = {
+    "ADD": "Add",
+    "CAST": "Cast",
+    "FULLY_CONNECTED": "MatMul",
+    "GATHER": "Gather",
+    "LESS": "Less",
+    "LOGICAL_NOT": "Not",
+    "MEAN": "ReduceMean",
+    "MUL": "Mul",
+    "NEG": "Neg",
+    "RESHAPE": "Reshape",
+    "RSQRT": "Rsqrt",
+    "SELECT_V2": "Where",
+    "SQUARED_DIFFERENCE": "SquaredDifference",
+    "SUB": "Sub",
+}
 
 LAYERS: dict[str, Reader] = {
     "CONV_2D": layers.conv,
@@ -32,6 +49,7 @@ OTHERS: dict[str, Reader] = {
     "RESIZE_NEAREST_NEIGHBOR": layers.resize("nearest"),
     "RESIZE_BILINEAR": layers.resize("bilinear"),
     "PRELU": layers.prelu,
+    "LayerNormalization": arithmetic.layer_norm,
     "BATCH_MATMUL": pointwise.matmul,
     "MAXIMUM": arithmetic.merge("Maximum"),
     "MINIMUM": arithmetic.merge("Minimum"),
@@ -64,4 +82,4 @@ TABLE = Table(
 
 def join(program: Program) -> Program:
     """The same graph, in which what the converter has taken apart is put together again."""
-    return join_scales(program, "MUL", "ADD")
+    return join_common(program, program, "MUL", "ADD")

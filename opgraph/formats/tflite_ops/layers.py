@@ -49,7 +49,7 @@ def _is_function(member: str, name: str) -> bool:
 
 
 def _window(call: Call) -> dict[str, Any]:
-    given = {"strides": (call.attr("stride_h", 1), call.attr("stride_w", 1))}
+    given: dict[str, Any] = {"strides": (call.attr("stride_h", 1), call.attr("stride_w", 1))}
     gaps = (call.attr("dilation_h_factor", 1), call.attr("dilation_w_factor", 1))
     given["padding"] = str(call.attr("padding", "VALID")).lower()
     return given | ({"dilation_rate": gaps} if max(gaps) > 1 else {})

@@ -1,4 +1,4 @@
-"""Keras models exported to ONNX, read back, built again from what was read, and compared."""
+"""Keras models exported to ONNX and TFLite, read back, built again from that, and compared."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ keras = pytest.importorskip("keras")
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("tf2onnx")
+pytest.importorskip("tflite")
+litert = pytest.importorskip("ai_edge_litert.interpreter")
 
 from keras import layers  # noqa: E402
 
@@ -66,19 +68,34 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """The path of a model's ONNX file, made once."""
+    """The path of a model's export, made once."""
     made = {}
 
-    def get(make):
-        if make not in made:
+    def get(make, form="onnx"):
+        if (make, form) not in made:
             keras.utils.set_random_seed(3)
             model = make()
             model(example(model))
-            made[make] = tmp_path_factory.mktemp("onnx") / f"{make.__name__}.onnx"
-            model.export(made[make], format="onnx", verbose=False)
-        return made[make]
+            suffix = {"onnx": "onnx", "litert": "tflite"}[form]
+            made[make, form] = tmp_path_factory.mktemp(form) / f"{make.__name__}.{suffix}"
+            model.export(made[make, form], format=form, verbose=False)
+        return made[make, form]
 
     return get
+
+
+def run(path, x):
+    """What the format's own runtime computes."""
+    if path.suffix == ".onnx":
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        return session.run(None, {session.get_inputs()[0].name: x})[0]
+    interpreter = litert.Interpreter(str(path))
+    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(taken["index"], x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(taken["index"], x)
+    interpreter.invoke()
+    return interpreter.get_tensor(given["index"])
 
 
 def example(model):
@@ -91,24 +108,22 @@ def example(model):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("make", [image, sequence])
-def test_what_is_read_computes_the_same(make, exported):
-    path = exported(make)
+@pytest.mark.parametrize(("make", "form"), [(image, "onnx"), (sequence, "onnx"), (image, "litert")])
+def test_what_is_read_computes_the_same(make, form, exported):
+    path = exported(make, form)
     graph = read(path)
     built = build(analyze(graph).require().graph)
     for name, variable in built.weight_names.items():
         node = max((n for n in graph.nodes if name.startswith(f"{n}/")), key=len)
         variable.assign(graph[node].origin.weights[name.removeprefix(f"{node}/")].read())
     x = example(built.model)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (expected,) = session.run(None, {session.get_inputs()[0].name: x})
-    np.testing.assert_allclose(built.model(x, training=False), expected, atol=1e-5)
+    np.testing.assert_allclose(built.model(x, training=False), run(path, x), atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("make", [image, sequence])
-def test_everything_is_recognised(make, exported):
-    path = exported(make)
+@pytest.mark.parametrize(("make", "form"), [(image, "onnx"), (sequence, "onnx"), (image, "litert")])
+def test_everything_is_recognised(make, form, exported):
+    path = exported(make, form)
     kinds = [node.kind.kind for node in read(path)]
     assert "Opaque" not in kinds
     assert {kind: kinds.count(kind) for kind in EXPECTED[make]} == EXPECTED[make]

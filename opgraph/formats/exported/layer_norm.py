@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from opgraph.formats.exported import Program, Step, Steps, other_constant, replaced
+from opgraph.formats.exported.arithmetic import other_constant
+from opgraph.formats.exported.steps import Program, Step
+from opgraph.formats.exported.wiring import Steps, replaced
+
+
+class _Centred(NamedTuple):
+    """A tensor, its mean, and the one without the other, where that stands by itself."""
+
+    x: str
+    mean: str
+    tensor: str
 
 
 class _Root(NamedTuple):
-    """The root of the variance of a tensor, and what it was made of."""
+    """The step that takes the root of the variance of a tensor, and what that was made of."""
 
-    tensor: str
+    step: Step
     x: str
     mean: str
     centred: str
@@ -35,7 +45,7 @@ def join_layer_norms(program: Program) -> Program:
     steps = Steps(program)
     by: dict[str, Step] = {}
     for step in program.steps:
-        root = _root(steps, step) if step.kind == "Sqrt" else None
+        root = _root(steps, step) if steps.is_one(step, "Sqrt", "Rsqrt") else None
         norm = None if root is None else _divided(steps, root) or _multiplied(steps, root)
         if root is None or norm is None:
             continue
@@ -52,18 +62,27 @@ def _root(steps: Steps, step: Step) -> _Root | None:
     if added is None or epsilon is None:
         return None
     variance = _mean(steps, added.inputs[0])
-    square = None if variance is None else steps.maker(variance[0], "Mul", "Pow")
-    centred = None if square is None else steps.maker(square.inputs[0], "Sub")
-    if variance is None or square is None or centred is None:
-        return None
-    is_square = square.inputs[1] == square.inputs[0] or (
-        square.kind == "Pow" and steps.number(square.inputs[1]) == 2
-    )
-    mean = _mean(steps, centred.inputs[1])
-    if not is_square or mean is None or mean != (centred.inputs[0], variance[1]):
+    square = None if variance is None else _centred(steps, variance[0])
+    mean = None if square is None else _mean(steps, square.mean)
+    if variance is None or square is None or mean is None or mean != (square.x, variance[1]):
         return None
     epsilon = float(f"{epsilon:.7g}")
-    return _Root(step.outputs[0], mean[0], centred.inputs[1], centred.outputs[0], mean[1], epsilon)
+    return _Root(step, square.x, square.mean, square.tensor, mean[1], epsilon)
+
+
+def _centred(steps: Steps, square: str) -> _Centred | None:
+    """A tensor minus its mean, of which another one is the square."""
+    difference = steps.maker(square, "SquaredDifference")
+    if difference is not None:
+        return _Centred(difference.inputs[0], difference.inputs[1], "")
+    step = steps.maker(square, "Mul", "Pow")
+    centred = None if step is None else steps.maker(step.inputs[0], "Sub")
+    if step is None or centred is None:
+        return None
+    same, power = step.inputs[1] == step.inputs[0], steps.number(step.inputs[1])
+    if not same and (steps.is_one(step, "Mul") or power != 2):
+        return None
+    return _Centred(centred.inputs[0], centred.inputs[1], centred.outputs[0])
 
 
 def _mean(steps: Steps, tensor: str) -> tuple[str, int] | None:
@@ -72,19 +91,24 @@ def _mean(steps: Steps, tensor: str) -> tuple[str, int] | None:
     shape = None if step is None else steps.program.facts(step.inputs[0]).shape
     if step is None or shape is None:
         return None
-    if step.kind == "GlobalAveragePool":
+    if step.kind == "GlobalAveragePool":  # ONNX's converters use it for the last axis of three
         return step.inputs[0], 2 - len(shape)
     source = steps.program.constants.get("".join(step.inputs[1:2]))
     said = step.attrs.get("axes") or ([] if source is None else source.read().tolist())
     axes: list[int] = sorted(axis - len(shape) if axis >= 0 else axis for axis in said)
     is_last = axes == [*range(-len(axes), 0)]
-    return (step.inputs[0], axes[0]) if axes and is_last and step.attrs.get("keepdims", 1) else None
+    return (step.inputs[0], axes[0]) if axes and is_last and _keeps(step) else None
+
+
+def _keeps(step: Step) -> bool:
+    return bool(step.attrs.get("keepdims", step.attrs.get("keep_dims", True)))
 
 
 def _divided(steps: Steps, root: _Root) -> _Norm | None:
     """The form that divides by the root."""
-    step = steps.only_reader(root.tensor, "Div")
-    if step is None or step.inputs != (root.centred, root.tensor):
+    tensor = root.step.outputs[0]
+    step = steps.only_reader(tensor, "Div")
+    if step is None or step.inputs != (root.centred, tensor):
         return None
     scaled = steps.only_reader(step.outputs[0], "Mul")
     gamma = None if scaled is None else other_constant(steps, scaled, step.outputs[0])
@@ -97,7 +121,8 @@ def _divided(steps: Steps, root: _Root) -> _Norm | None:
 
 def _multiplied(steps: Steps, root: _Root) -> _Norm | None:
     """The form that multiplies by gamma over the root."""
-    inverse = steps.only_reader(root.tensor, "Reciprocal")
+    is_inverse = steps.is_one(root.step, "Rsqrt")
+    inverse = root.step if is_inverse else steps.only_reader(root.step.outputs[0], "Reciprocal")
     if inverse is None:
         return None
     factor, gamma = inverse.outputs[0], ""
