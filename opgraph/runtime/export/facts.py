@@ -7,13 +7,51 @@ written.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from string import Template
 from typing import Any
 
 from opgraph.version import __version__
 
 VERSION = 1
+_README = Template("""# $name
+
+A SavedModel, exported by opgraph $version from `$source`. Opened again and compared with its source
+when it was written. `opgraph.json` says the same as data.
+
+| signature `serving_default` | name | shape | type |
+|---|---|---|---|
+$table
+$about
+## TensorFlow Serving
+
+```sh
+docker run --rm -p 8500:8500 -p 8501:8501 -v "$$PWD":/models/model/1 tensorflow/serving
+```
+
+By REST, with zeros of the right shape:
+
+```sh
+python3 -c '$body' > body.json
+curl http://localhost:8501/v1/models/model:predict -d @body.json
+```
+
+By gRPC (`pip install tensorflow-serving-api`):
+
+```python
+import grpc, numpy as np, tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+channel = grpc.insecure_channel("localhost:8500")
+service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+request = predict_pb2.PredictRequest()
+request.model_spec.name = "model"
+array = np.zeros($sizes, "$dtype")
+request.inputs["$input"].CopyFrom(tf.make_tensor_proto(array))
+print(service.Predict(request, 10.0))
+```
+""")
 
 
 @dataclass(frozen=True)
@@ -71,50 +109,32 @@ def readme(facts: Facts, model: Any, signature: Mapping[str, str]) -> str:
         signature: names of outputs in the signature, and their shapes in words.
     """
     first = model.inputs[0]
-    lines = [
-        f"# {facts.name}",
-        "",
-        f"A SavedModel, exported by opgraph {__version__} from `{facts.source}`. Opened again and",
-        "compared with its source when it was written. `opgraph.json` says the same as data.",
-        "",
-        "| signature `serving_default` | name | shape | type |",
-        "|---|---|---|---|",
-        *(f"| input | `{t.name}` | {_shape(t.shape)} | {t.dtype} |" for t in model.inputs),
-        *(f"| output | `{name}` | {shape} | |" for name, shape in signature.items()),
-        "",
-        *([f"Inputs: {facts.inputs_are}.", ""] if facts.inputs_are else []),
-        *([f"Classes: {', '.join(facts.class_names)}.", ""] if facts.class_names else []),
-        "## TensorFlow Serving",
-        "",
-        "```sh",
-        'docker run --rm -p 8500:8500 -p 8501:8501 -v "$PWD":/models/model/1 tensorflow/serving',
-        "```",
-        "",
-        "By REST, with zeros of the right shape:",
-        "",
-        "```sh",
-        f"python3 -c '{_body(model)}' > body.json",
-        "curl http://localhost:8501/v1/models/model:predict -d @body.json",
-        "```",
-        "",
-        "By gRPC (`pip install tensorflow-serving-api`):",
-        "",
-        "```python",
-        "import grpc, numpy as np, tensorflow as tf",
-        "from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc",
-        "",
-        'channel = grpc.insecure_channel("localhost:8500")',
-        "service = prediction_service_pb2_grpc.PredictionServiceStub(channel)",
-        "request = predict_pb2.PredictRequest()",
-        'request.model_spec.name = "model"',
-        f"array = np.zeros((1, {', '.join(str(s or 1) for s in first.shape[1:])}), "
-        f'"{first.dtype}")',
-        f'request.inputs["{first.name}"].CopyFrom(tf.make_tensor_proto(array))',
-        "print(service.Predict(request, 10.0))",
-        "```",
-        "",
-    ]
-    return "\n".join(lines)
+    sizes = ", ".join(str(size or 1) for size in first.shape[1:])
+    return _README.substitute(
+        name=facts.name,
+        version=__version__,
+        source=facts.source,
+        table="\n".join(_rows(model, signature)),
+        about="".join(f"\n{line}\n" for line in _about(facts)),
+        body=_body(model),
+        sizes=f"(1, {sizes})" if sizes else "(1,)",
+        dtype=first.dtype,
+        input=first.name,
+    )
+
+
+def _rows(model: Any, signature: Mapping[str, str]) -> Iterator[str]:
+    for tensor in model.inputs:
+        yield f"| input | `{tensor.name}` | {shape_text(tensor.shape)} | {tensor.dtype} |"
+    for name, shape in signature.items():
+        yield f"| output | `{name}` | {shape} | |"
+
+
+def _about(facts: Facts) -> Iterator[str]:
+    if facts.inputs_are:
+        yield f"Inputs: {facts.inputs_are}."
+    if facts.class_names:
+        yield f"Classes: {', '.join(facts.class_names)}."
 
 
 def _body(model: Any) -> str:
@@ -126,5 +146,10 @@ def _body(model: Any) -> str:
     )
 
 
-def _shape(shape: Sequence[int | None]) -> str:
+def shape_text(shape: Sequence[int | None]) -> str:
+    """A shape with its batch in words.
+
+    >>> shape_text((None, 8, 3))
+    'batch×8×3'
+    """
     return "×".join("batch" if not at else str(size or "?") for at, size in enumerate(shape))

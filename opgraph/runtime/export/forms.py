@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from opgraph.errors import MissingDependencyError
-from opgraph.runtime.export.facts import Facts, readme
+from opgraph.runtime.export.facts import Facts, readme, shape_text
 
 Arrays = list[Any]
 Run = Callable[[Arrays], Arrays]
@@ -74,7 +74,8 @@ def _write_saved_model(model: Any, path: Path, facts: Facts) -> None:
         model.export(path, format="tf_saved_model", verbose=False)
         loaded: Any = tf.saved_model.load(str(path))
     outputs = loaded.signatures["serving_default"].structured_outputs
-    shapes = {name: str(spec.shape) for name, spec in sorted(outputs.items())}
+    names = sorted(outputs, key=_number)
+    shapes = {name: shape_text(outputs[name].shape) for name in names}
     (path / MEMBER).write_text(facts.as_json(model), encoding="utf-8")
     (path / "README.md").write_text(readme(facts, model, shapes), encoding="utf-8")
 
