@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,7 @@ pytestmark = pytest.mark.tf
 from keras import layers  # noqa: E402
 
 from opgraph.analysis import analyze  # noqa: E402
+from opgraph.errors import FormatError  # noqa: E402
 from opgraph.formats import read  # noqa: E402
 from opgraph.runtime import build, start  # noqa: E402
 
@@ -170,6 +173,40 @@ def test_recurrent_layers_stay_as_they_are_written(tmp_path):
     assert "While" in {node.given.get("class_name") for node in graph}
     assert graph["fc"].op.units == 2
     assert analyze(graph).errors == ()
+
+
+def test_a_layer_that_is_used_twice_is_shared(tmp_path):
+    a, b = keras.Input((6,), name="a"), keras.Input((6,), name="b")
+    encode = layers.Dense(4, activation="tanh", name="encode")
+    far = layers.Subtract(name="far")([encode(a), encode(b)])
+    model = keras.Model([a, b], layers.Dense(1, name="head")(far))
+    model.export(tmp_path / "m", verbose=False)
+    graph = read(tmp_path / "m")
+    assert {node.name: node.shares for node in graph if node.shares} == {"encode@2": "encode"}
+    assert analyze(graph).require().totals.params.value == model.count_params()
+    built = build(graph)
+    start(built, True)
+    batch = [np.random.default_rng(i).normal(size=(3, 6)).astype("float32") for i in (0, 1)]
+    np.testing.assert_allclose(built.model(batch), model(batch), atol=1e-6)
+
+
+def test_a_damaged_index_of_variables(exports, tmp_path):
+    """200 mutations: the weights, or one clear error."""
+    folder = tmp_path / "net"
+    shutil.copytree(exports["images"].saved_model, folder)
+    index, chance = folder / "variables" / "variables.index", random.Random(3)
+    whole, errors = index.read_bytes(), 0
+    for number in range(200):
+        at = chance.randrange(len(whole))
+        bad = bytes([chance.randrange(256)])
+        index.write_bytes(whole[:at] if number % 4 == 0 else whole[:at] + bad + whole[at + 1 :])
+        try:
+            for node in read(folder):
+                for source in node.origin.weights.values():
+                    source.read()
+        except FormatError as error:
+            errors += str(error).startswith(str(tmp_path))
+    assert errors > 50
 
 
 @pytest.mark.slow

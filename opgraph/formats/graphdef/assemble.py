@@ -6,6 +6,7 @@ Owns the order of nodes, the wiring and the outputs; must not know single operat
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from opgraph.analysis import analyze
 from opgraph.errors import AttributeValueError, FormatError
@@ -74,7 +75,8 @@ def _graph(shop: Workshop, flat: Flat, program: Program, name: str, raw: bool) -
     else:
         names = name_drafts(drafts, program.inputs)
     arrays = Arrays(program.folder)
-    nodes = {names[draft]: _node(draft, names[draft], arrays) for draft in drafts}
+    owners = _owners(drafts, names)
+    nodes = {names[d]: _node(d, names[d], owners.get(d), arrays) for d in drafts}
     edges = [
         Edge(names[_maker(shop, value)], names[draft], slot, value.port)
         for draft in drafts
@@ -84,6 +86,20 @@ def _graph(shop: Workshop, flat: Flat, program: Program, name: str, raw: bool) -
     _mark_outputs(nodes, edges, [(names[d], port) for d, port in ends if d is not None])
     graph = OpGraph(nodes.values(), edges, name)
     return graph if raw else _grouped(graph, {names[draft]: draft for draft in drafts})
+
+
+def _owners(drafts: list[Draft], names: dict[Draft, str]) -> dict[Draft, str]:
+    """The node that owns the weights of each draft that shares them."""
+    first: dict[Any, Draft] = {}
+    owners: dict[Draft, str] = {}
+    for draft in drafts:
+        if not draft.weights:
+            continue
+        key = (draft.kind, repr(draft.given), *draft.weights.values())
+        owner = first.setdefault(key, draft)
+        if owner is not draft:
+            owners[draft] = names[owner]
+    return owners
 
 
 def _maker(shop: Workshop, value: Value) -> Draft:
@@ -130,7 +146,7 @@ def _place(draft: Draft, rank: dict[Operation, int], inputs: dict[str, int]) -> 
     return True, rank[draft.members[-1]]
 
 
-def _node(draft: Draft, name: str, arrays: Arrays) -> Node:
+def _node(draft: Draft, name: str, shares: str | None, arrays: Arrays) -> Node:
     kind = require(draft.kind)
     schema = kind.schema()
     try:
@@ -143,4 +159,4 @@ def _node(draft: Draft, name: str, arrays: Arrays) -> Node:
         scope_of(draft) or None,
         arrays.of(draft),
     )
-    return Node(name, kind, given, origin=origin)
+    return Node(name, kind, given, shares=shares, origin=origin)

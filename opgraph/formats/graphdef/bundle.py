@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opgraph.errors import FormatError
-from opgraph.formats.graphdef.messages import inside, new_entry, new_object_graph
+from opgraph.formats.graphdef.messages import inside, new_entry, new_object_graph, parse_errors
 from opgraph.formats.graphdef.statics import NUMPY_DTYPES, shape_of
 
 MOST_INDEX = 256 << 20
@@ -62,7 +62,7 @@ class Entry:
             return np.zeros(self.shape, dtype)
         try:
             return np.memmap(self.path, dtype, "r", self.offset, self.shape)
-        except (OSError, ValueError) as error:
+        except (OSError, OverflowError, ValueError) as error:
             problem = f"{self.key!r} cannot be read: {error}"
             raise FormatError(problem, where=str(self.path)) from None
 
@@ -80,7 +80,7 @@ def variables(folder: Path) -> dict[str, list[Entry]]:
     try:
         entries = dict(_entries(content, folder))
         names = _full_names(entries[OBJECTS]) if OBJECTS in entries else {}
-    except (IndexError, ValueError, struct.error) as error:
+    except (IndexError, ValueError, OSError, struct.error, *parse_errors()) as error:
         raise FormatError(f"a damaged index of variables: {error}", where=str(path)) from None
     return {name: [entries[k] for k in keys if k in entries] for name, keys in names.items()}
 

@@ -154,6 +154,11 @@ def new_entry() -> Any:
     return _messages().Entry()
 
 
+def parse_errors() -> tuple[type[Exception], ...]:
+    """What protocol buffers raise at damaged content."""
+    return _messages().errors
+
+
 def new_object_graph() -> Any:
     """An empty `TrackableObjectGraph`."""
     return _messages().ObjectGraph()

@@ -39,11 +39,17 @@ def name_drafts(drafts: Iterable[Draft], inputs: Mapping[str, str]) -> dict[Draf
             name = inputs.get(draft.members[0].name, draft.members[0].name)
         else:
             name = "/".join(paths[draft][shared:]) or draft.members[-1].name.rpartition("/")[2]
-        if name in taken:
+        if name in taken and not _shares(draft, name, names):
             name = f"{name}/{draft.members[-1].name.rpartition('/')[2]}"
         names[draft] = _free(name, taken)
         taken.add(names[draft])
     return names
+
+
+def _shares(draft: Draft, name: str, names: Mapping[Draft, str]) -> bool:
+    """Whether the weights are those of the draft that has the name: a layer that is used twice."""
+    weights = next(known.weights for known, taken in names.items() if taken == name)
+    return bool(weights) and draft.weights == weights
 
 
 def scope_of(draft: Draft) -> str:
