@@ -27,7 +27,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from opgraph.errors import FormatError, MissingDependencyError, ParseError, Place, Source
+from opgraph.errors import (
+    FormatError,
+    MissingDependencyError,
+    OpgraphError,
+    ParseError,
+    Place,
+    Source,
+)
 from opgraph.formats.drawn import Arrow, Box, escaper, graph_of, unescaper
 from opgraph.graph import Edge, OpGraph
 from opgraph.text import op_text
@@ -93,6 +100,7 @@ def from_dot(source: Source, name: str) -> OpGraph:
         MissingDependencyError: `pygraphviz` is not there.
         ParseError: it is not DOT.
         FormatError: it is not a directed graph, or what its nodes say is wrong.
+        GraphError: arrows lead round in a cycle.
     """
     data = _parsed(source)
     if not data["directed"]:
@@ -106,7 +114,7 @@ def from_dot(source: Source, name: str) -> OpGraph:
     ]
     try:
         return graph_of(boxes, arrows, _unescaped(data["name"]) or name)
-    except FormatError as error:
+    except OpgraphError as error:
         error.where = f"{source.name}: {error.where}" if error.where else source.name
         raise
 

@@ -13,8 +13,15 @@ from dataclasses import dataclass, field
 from html.entities import html5
 from typing import NamedTuple
 
-from opgraph.errors import AttributeValueError, FormatError, ParseError, Place, UnknownOpError
-from opgraph.graph import Edge, Node, OpGraph
+from opgraph.errors import (
+    AttributeValueError,
+    FormatError,
+    GraphError,
+    ParseError,
+    Place,
+    UnknownOpError,
+)
+from opgraph.graph import Edge, Node, OpGraph, check
 from opgraph.ops import guess, require
 from opgraph.text import parse_op
 
@@ -62,6 +69,7 @@ def graph_of(boxes: Mapping[str, Box], arrows: Iterable[Arrow], name: str) -> Op
 
     Raises:
         FormatError: two boxes have one name, a slot is taken twice, or an attribute is wrong.
+        GraphError: arrows lead round in a cycle.
     """
     if len(boxes) > MOST_NODES:
         raise FormatError(f"more than {MOST_NODES:,} nodes")
@@ -72,7 +80,12 @@ def graph_of(boxes: Mapping[str, Box], arrows: Iterable[Arrow], name: str) -> Op
         if box.name in nodes:
             raise FormatError(f"a second node {box.name!r}", place=box.place, node=box.name)
         nodes[box.name] = node_of(box, is_source=ident not in targets)
-    return OpGraph(nodes.values(), _edges(boxes, links), name)
+    graph = OpGraph(nodes.values(), _edges(boxes, links), name)
+    try:
+        _ = graph.order
+    except GraphError:
+        raise check(graph)[0] from None
+    return graph
 
 
 def node_of(box: Box, *, is_source: bool) -> Node:

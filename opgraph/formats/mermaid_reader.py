@@ -71,6 +71,7 @@ def from_mermaid(source: Source, name: str) -> OpGraph:
     Raises:
         ParseError: it is no flowchart, or a statement cannot be read; the place is in the text.
         FormatError: two nodes have one name, or an attribute is wrong.
+        GraphError: arrows lead round in a cycle.
     """
     reader = _Reader(source)
     title = reader.read()
@@ -169,6 +170,7 @@ class _Reader:
     def _chain(self) -> None:
         before = self._nodes()
         while (said := self._arrow()) is not None:
+            self._take(_BLANK)
             start = self.at
             after = self._nodes()
             if len(before) * len(after) > LONGEST_CHAIN:

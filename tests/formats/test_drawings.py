@@ -253,6 +253,11 @@ def test_inputs_without_a_slot_take_the_free_ones(tmp_path):
             "   lead the arrow to a node in it",
         ),
         (
+            "flowchart TD\n a --> b\n b --> a",
+            "g.mmd:3:8  the graph has a cycle: a → b → a\n   3 │  b --> a\n              ^\n"
+            "   an opgraph network is acyclic: take one of these edges out",
+        ),
+        (
             'flowchart TD\n x --> b["fc<br/>Dense(unit=3)"]',
             "g.mmd:2:8  fc: Dense has no attribute 'unit'\n"
             '   2 │  x --> b["fc<br/>Dense(unit=3)"]\n              ^\n'
@@ -284,6 +289,11 @@ def test_errors_of_mermaid_have_a_place(tmp_path, text, expected):
         (
             'digraph { x -> fc; fc [op="Dense(unit=3)"] }',
             "g.dot: fc: Dense has no attribute 'unit'\n   did you mean 'units'?",
+        ),
+        (
+            "digraph { a -> b; b -> a }",
+            "g.dot: the graph has a cycle: a → b → a\n"
+            "   an opgraph network is acyclic: take one of these edges out",
         ),
         (
             "digraph { x -> a [slot=0]; y -> a [slot=0]; a [op=Add] }",

@@ -373,7 +373,7 @@ def squeeze(shop: Workshop, operation: Operation) -> bool:
     if before is not None and before in shop.drafts:
         shop.drop(before)
     draft.kind = "Conv1D"
-    for key in ("kernel_size", "strides", "dilation_rate"):
+    for key in {"kernel_size", "strides", "dilation_rate"} & draft.given.keys():
         draft.given[key] = draft.given[key][1:]
     draft.inputs = [source(widened.inputs[0])]
     shop.grow(draft, operation)

@@ -62,9 +62,14 @@ def real(operation: Operation, key: str, default: float) -> float:
     return short(operation.attr[key].f) if key in operation.attr else default
 
 
-def _channels_last(given: dict[str, Any]) -> dict[str, Any]:
-    """Attributes without the usual place of the channels."""
-    return {k: v for k, v in given.items() if (k, v) != ("data_format", "channels_last")}
+def _said(given: dict[str, Any]) -> dict[str, Any]:
+    """Attributes without those that say what goes without saying."""
+    usual = {"data_format": "channels_last", "depth_multiplier": 1}
+    return {
+        key: value
+        for key, value in given.items()
+        if value != usual.get(key) and not (key == "dilation_rate" and set(value) == {1})
+    }
 
 
 def convolution(shop: Workshop, operation: Operation) -> bool:
@@ -91,7 +96,7 @@ def convolution(shop: Workshop, operation: Operation) -> bool:
     if shape[:-2] == (1, 1) and _separable(shop, operation, kernel, shape[-1]):
         return True
     data = operation.inputs[:1]
-    shop.add(kind, _channels_last(given), data, operation, weights={"kernel": kernel})
+    shop.add(kind, _said(given), data, operation, weights={"kernel": kernel})
     return True
 
 
@@ -129,7 +134,7 @@ def depthwise(shop: Workshop, operation: Operation) -> bool:
     }
     data = operation.inputs[:1]
     weights = {"kernel": kernel}
-    shop.add("DepthwiseConv2D", _channels_last(given), data, operation, weights=weights)
+    shop.add("DepthwiseConv2D", _said(given), data, operation, weights=weights)
     return True
 
 
@@ -149,7 +154,7 @@ def transposed(shop: Workshop, operation: Operation) -> bool:
     }
     data = operation.inputs[2:3]
     weights = {"kernel": kernel}
-    shop.add("Conv2DTranspose", _channels_last(given), data, operation, weights=weights)
+    shop.add("Conv2DTranspose", _said(given), data, operation, weights=weights)
     return True
 
 
