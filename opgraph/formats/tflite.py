@@ -1,7 +1,7 @@
 """The graph of a TFLite file: operators, shapes, and where the arrays stand; nothing is run.
 
 The only module of this package that imports `tflite`, which is the schema alone. The file is
-untrusted: every length is checked against the file, all that is looked at is counted, and arrays
+untrusted: every offset is checked against the file, all that is looked at is counted, and arrays
 stay where they are until they are asked for. Must not know which op an operator is.
 See https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs
 """
@@ -118,8 +118,6 @@ class _Reading:
     def _length(self, length: int) -> int:
         """A length that can be, counted against all that may be looked at."""
         self.left -= length
-        if not 0 <= length <= len(self.content):
-            raise ValueError(f"a list of {length:,} items")
         if self.left < 0:
             raise ValueError(f"more than {MOST_ITEMS:,} items in its lists")
         return length

@@ -182,6 +182,8 @@ OPAQUE = {
     "a scale for each channel": ("Mul", {}, {"by": numbers(3, 1, 1)}, None, 18),
     "strides and gaps": ("Conv", {"strides": [2, 2], "dilations": [2, 2]},
                          {"w": numbers(4, 3, 3, 3)}, None, 18),
+    "windows that Keras leaves out": ("MaxPool", {"kernel_shape": [2, 2], "strides": [2, 2],
+                                      "ceil_mode": 1}, {}, (None, 3, 7, 7), 18),
     "no op at all": ("Erf", {}, {}, (None, 5), 18),
 }  # fmt: skip
 
@@ -266,6 +268,12 @@ def test_a_bias_behind_a_kernel(graph_of):
     np.testing.assert_array_equal(graph["matmul_0"].origin.weights["bias"].read(), numbers(5))
 
 
+def test_a_second_bias_is_not_lost(graph_of):
+    nodes = [("Gemm", ["x", "w", "b"], ["g"], {}), ("Add", ["g", "b"], ["y"], {})]
+    graph = graph_of(nodes, (None, 7), w=numbers(7, 5), b=numbers(5))
+    assert ops(graph) == ["Dense", "Opaque"]
+
+
 @pytest.mark.parametrize("read_twice", [False, True])
 def test_a_bias_is_only_taken_from_what_nobody_else_reads(graph_of, read_twice):
     nodes = [("Conv", ["x", "w"], ["c"], {}), ("Add", ["c", "b"], ["y"], {})]
@@ -279,13 +287,20 @@ def test_silu(graph_of):
     assert only(graph_of(nodes, (None, 5)))[0] == "SiLU"
 
 
-def test_layer_normalisation_written_out(graph_of):
-    arrays = {"axes": np.array([-1]), "two": np.float32(2), "e": np.float32(1e-3)}
+@pytest.mark.parametrize("others", [[-1], [1, 2]])
+def test_layer_normalisation_written_out(graph_of, others):
+    """Variance over other axes than the mean is something else."""
+    arrays = {
+        "axes": np.array([-1]),
+        "others": np.array(others),
+        "two": np.float32(2),
+        "e": np.float32(1e-3),
+    }
     nodes = [
         ("ReduceMean", ["x", "axes"], ["mean"], {}),
         ("Sub", ["x", "mean"], ["d"], {}),
         ("Pow", ["d", "two"], ["square"], {}),
-        ("ReduceMean", ["square", "axes"], ["variance"], {}),
+        ("ReduceMean", ["square", "others"], ["variance"], {}),
         ("Add", ["variance", "e"], ["more"], {}),
         ("Sqrt", ["more"], ["root"], {}),
         ("Div", ["d", "root"], ["q"], {}),
@@ -293,6 +308,9 @@ def test_layer_normalisation_written_out(graph_of):
         ("Add", ["s", "b"], ["y"], {}),
     ]
     graph = graph_of(nodes, (None, 4, 7), g=numbers(7), b=numbers(7), **arrays)
+    if others != [-1]:
+        assert "LayerNormalization" not in ops(graph)
+        return
     assert only(graph) == ("LayerNormalization", {"axis": -1, "epsilon": 1e-3})
     assert list(graph["add_8"].origin.weights) == ["gamma", "beta"]
 
