@@ -46,6 +46,7 @@ OTHERS: dict[str, Reader] = {
     "REDUCE_MAX": layers.reduced("GlobalMaxPooling"),
     "PAD": layers.pad,
     "PADV2": layers.pad,
+    "STRIDED_SLICE": layers.crop,
     "RESIZE_NEAREST_NEIGHBOR": layers.resize("nearest"),
     "RESIZE_BILINEAR": layers.resize("bilinear"),
     "PRELU": layers.prelu,
