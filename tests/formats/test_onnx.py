@@ -289,6 +289,19 @@ def test_a_bias_is_only_taken_from_what_nobody_else_reads(graph_of, read_twice):
     assert ("Opaque" in ops(graph)) == read_twice
 
 
+def test_quantised_weights_are_what_they_stand_for(graph_of):
+    nodes = [
+        ("DequantizeLinear", ["q", "scale", "zero"], ["w"], {"axis": 1}),
+        ("MatMul", ["x", "w"], ["y"], {}),
+    ]
+    whole = np.array([[1, 3, -5], [2, 4, 6]], "int8")
+    arrays = {"q": whole, "scale": np.array([0.5, 2, 1], "float32"), "zero": np.int8([0, 1, 0])}
+    graph = graph_of(nodes, (None, 2), **arrays)
+    assert ops(graph) == ["Dense"]
+    weight = graph["matmul_1"].origin.weights["kernel"]
+    assert weight.read().tolist() == [[0.5, 4, -5], [1, 6, 6]]
+
+
 def test_silu(graph_of):
     nodes = [("Sigmoid", ["x"], ["s"], {}), ("Mul", ["x", "s"], ["y"], {})]
     assert only(graph_of(nodes, (None, 5)))[0] == "SiLU"
