@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from opgraph.formats.exported import Program, Step, TensorFacts
+from opgraph.formats.quantized import dequantized
 from opgraph.graph import WeightSource
 
 MOST_NUMBERS = 1 << 28
@@ -42,6 +43,8 @@ class _Folding:
     def _constant(self, step: Step) -> WeightSource | None:
         fold = FOLDS.get(step.kind)
         sources = [self.constants.get(tensor) for tensor in step.inputs if tensor]
+        if step.kind == "DequantizeLinear" and len(sources) < 2:
+            return None
         if fold is None or len(step.outputs) != 1 or not sources or not all(sources):
             return None
         known = [source for source in sources if source is not None]
@@ -95,6 +98,20 @@ def _cast(call: _Constant) -> WeightSource | None:
     return replace(call.first.changed(call.first.shape, lambda x: x.astype(dtype)), dtype=dtype)
 
 
+def _dequantized(call: _Constant) -> WeightSource | None:
+    """DequantizeLinear: whole numbers as what they stand for."""
+    array, scale, *zero = call.sources
+    axis = call.step.attrs.get("axis", 1)
+    scales = scale.read().reshape(-1).tolist() if math.prod(scale.shape) < SMALL else []
+    zeros = zero[0].read().reshape(-1).tolist() if zero and zero[0].shape == scale.shape else []
+    rank = len(array.shape)
+    alone = len(scales) == 1
+    along = -rank <= axis < rank and len(scale.shape) == 1 and array.shape[axis] == len(scales)
+    if not (alone or along) or call.step.attrs.get("block_size", 0) or len(zero) > 1:
+        return None
+    return dequantized(array, scales, zeros, axis)
+
+
 def _filled(call: _Constant) -> WeightSource | None:
     """ConstantOfShape: one number everywhere."""
     import numpy as np
@@ -121,5 +138,6 @@ FOLDS: Mapping[str, Callable[[_Constant], WeightSource | None]] = {
     "Unsqueeze": _reshaped,
     "Flatten": _reshaped,
     "Cast": _cast,
+    "DequantizeLinear": _dequantized,
     "ConstantOfShape": _filled,
 }

@@ -1,7 +1,7 @@
 """The graph of a TFLite file: operators, shapes, and where the arrays stand; nothing is run.
 
 The only module of this package that imports `tflite`, which is the schema alone. The file is
-untrusted: every length is checked against the file, all that is looked at is counted, and arrays
+untrusted: every offset is checked against the file, all that is looked at is counted, and arrays
 stay where they are until they are asked for. Must not know which op an operator is.
 See https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs
 """
@@ -13,13 +13,14 @@ import mmap
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from opgraph.errors import FormatError
 from opgraph.formats.exported import MOST_STEPS, Program, Step, TensorFacts, to_graph
+from opgraph.formats.quantized import dequantized
 from opgraph.formats.tflite_ops import COMMON, TABLE, join
 from opgraph.graph import OpGraph, WeightSource
 
@@ -29,6 +30,7 @@ MOST_AXES = 64
 FAULTS = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError)
 ARRAYS = frozenset({"float32", "float16", "float64", "int32", "int64", "int16", "int8", "uint8",
                     "uint32", "uint64", "uint16", "bool"})  # fmt: skip
+QUANTIZED = frozenset({"int8", "uint8", "int16", "int32"})
 ENUMS = {
     "FusedActivationFunction": "ActivationFunctionType",
     "Padding": "Padding",
@@ -118,8 +120,6 @@ class _Reading:
     def _length(self, length: int) -> int:
         """A length that can be, counted against all that may be looked at."""
         self.left -= length
-        if not 0 <= length <= len(self.content):
-            raise ValueError(f"a list of {length:,} items")
         if self.left < 0:
             raise ValueError(f"more than {MOST_ITEMS:,} items in its lists")
         return length
@@ -127,10 +127,10 @@ class _Reading:
     def _each(self, length: int) -> range:
         return range(self._length(length))
 
-    def _numbers(self, table: Any, name: str) -> list[int]:
+    def _numbers(self, table: Any, name: str, kind: Callable[[Any], Any] = int) -> list[Any]:
         """The numbers in a vector of a table."""
         length = self._length(getattr(table, f"{name}Length")())
-        return [int(x) for x in getattr(table, f"{name}AsNumpy")()] if length else []
+        return [kind(x) for x in getattr(table, f"{name}AsNumpy")()] if length else []
 
     def _named(self, names: Mapping[int, str], table: Any, what: str) -> tuple[str, ...]:
         """The tensors that a vector of a table names."""
@@ -165,7 +165,21 @@ class _Reading:
         if 0 < tensor.Buffer() < self.model.BuffersLength():
             source = self._array(self.model.Buffers(tensor.Buffer()), shape, dtype, name)
             if source is not None:
-                self.constants[name] = source
+                self.constants[name] = self._meant(source, tensor)
+
+    def _meant(self, source: WeightSource, tensor: Any) -> WeightSource:
+        """The numbers that quantised ones stand for."""
+        table = tensor.Quantization()
+        scales = [] if table is None else self._numbers(table, "Scale", float)
+        if table is None or not scales or source.dtype not in QUANTIZED:
+            return source
+        zeros, axis = self._numbers(table, "ZeroPoint"), table.QuantizedDimension()
+        whole = len(scales) == 1 or (
+            0 <= axis < len(source.shape) and source.shape[axis] == len(scales)
+        )
+        if not whole or len(zeros) not in (0, len(scales)):
+            raise ValueError(f"array {source.name!r} has {len(scales)} scales")
+        return dequantized(source, scales, zeros, axis)
 
     def _array(
         self, buffer: Any, shape: tuple[int, ...], dtype: str | None, name: str

@@ -46,7 +46,9 @@ def fill(file):
 def keras_file(path, config, content, how=zipfile.ZIP_STORED):
     with zipfile.ZipFile(path, "w", how) as archive:
         archive.writestr("config.json", json.dumps(config))
-        archive.writestr("model.weights.h5", content)
+        entry = zipfile.ZipInfo("model.weights.h5")
+        entry.extra = b"\x99\x99\x04\x00more"  # as archivers write it between name and content
+        archive.writestr(entry, content, how)
     return path
 
 

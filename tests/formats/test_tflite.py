@@ -14,7 +14,12 @@ from opgraph.analysis import analyze  # noqa: E402
 from opgraph.errors import FormatError  # noqa: E402
 from opgraph.formats import read  # noqa: E402
 
-TYPES = {"float32": tflite.TensorType.FLOAT32, "int32": tflite.TensorType.INT32}
+TYPES = {
+    "float32": tflite.TensorType.FLOAT32,
+    "float16": tflite.TensorType.FLOAT16,
+    "int32": tflite.TensorType.INT32,
+    "int8": tflite.TensorType.INT8,
+}
 
 
 class Writer:
@@ -47,7 +52,7 @@ class Writer:
             b.PrependUOffsetTRelative(item)
         return b.EndVector()
 
-    def tensor(self, name, shape, array=None, dtype="float32"):
+    def tensor(self, name, shape, array=None, dtype="float32", **quantization):
         self.buffers.append(None if array is None else np.ascontiguousarray(array).tobytes())
         shown = [1 if dim is None else dim for dim in shape]
         fields = {
@@ -57,6 +62,11 @@ class Writer:
         }
         if None in shape:
             fields["ShapeSignature"] = self.vector([-1 if dim is None else dim for dim in shape])
+        if quantization:
+            vectors = {n: self.builder.CreateNumpyVector(x) for n, x in quantization.items()
+                       if n != "QuantizedDimension"}  # fmt: skip
+            axis = {k: v for k, v in quantization.items() if k not in vectors}
+            fields["Quantization"] = self.table("QuantizationParameters", **vectors, **axis)
         fields["Name"] = self.builder.CreateString(name)
         self.tensors.append(self.table("Tensor", **fields))
         return len(self.tensors) - 1
@@ -137,6 +147,10 @@ CASES = {
              {}),
     "pad": ("PAD", IMAGE, (None, 11, 9, 3), [np.array([0, 0, 1, 2, 0, 0, 0, 0], "int32")], {},
             "ZeroPadding2D", {"padding": ((1, 2), (0, 0))}),
+    "crop": ("STRIDED_SLICE", IMAGE, (None, 5, 9, 3), [np.array([0, 1, 0, 0], "int32"),
+             np.array([0, 6, 0, 0], "int32"), np.array([1, 1, 1, 1], "int32")],
+             {"options": "StridedSliceOptions", "BeginMask": 13, "EndMask": 13}, "Cropping2D",
+             {"cropping": ((1, 2), (0, 0))}),
     "softmax": ("SOFTMAX", (None, 5), (None, 5), [], {"options": "SoftmaxOptions", "Beta": 1.0},
                 "Softmax", {"axis": -1}),
     "leaky": ("LEAKY_RELU", (None, 5), (None, 5), [], {"options": "LeakyReluOptions", "Alpha": 0.2},
@@ -222,6 +236,52 @@ def test_what_is_left_of_a_batch_normalisation(tmp_path):
     assert weights["moving_mean"].read().tolist() == [0, 0, 0]
     assert weights["moving_variance"].read().tolist() == [1, 1, 1]
     np.testing.assert_array_equal(weights["beta"].read(), numbers(3, seed=1))
+
+
+# Quantised numbers -------------------------------------------------------------------------------
+
+
+def test_quantised_weights_are_what_they_stand_for(tmp_path):
+    """By hand: (q - zero) * scale, a scale for each unit."""
+    writer = Writer()
+    x, y = writer.tensor("x", (None, 2)), writer.tensor("fc/out", (None, 3))
+    whole = np.array([[1, 2], [3, 4], [-5, 6]], "int8")
+    w = writer.tensor("fc/w", (3, 2), whole, "int8", Scale=np.array([0.5, 2, 1], "float32"),
+                      ZeroPoint=np.array([0, 1, 0], "int64"), QuantizedDimension=0)  # fmt: skip
+    writer.operator("FULLY_CONNECTED", [x, w], [y])
+    weight = graph_of(tmp_path, writer.content([x], [y]))["w"].origin.weights["kernel"]
+    assert weight.dtype == "float32"
+    assert weight.read().tolist() == [[0.5, 4, -5], [1, 6, 6]]
+
+
+def test_scales_that_do_not_fit_are_refused(tmp_path):
+    writer = Writer()
+    x, y = writer.tensor("x", (None, 2)), writer.tensor("fc/out", (None, 3))
+    w = writer.tensor("fc/w", (3, 2), np.zeros((3, 2), "int8"), "int8",
+                      Scale=np.array([0.5, 2], "float32"))  # fmt: skip
+    writer.operator("FULLY_CONNECTED", [x, w], [y])
+    assert refused(tmp_path / "m.tflite", writer.content([x], [y])) == (
+        "m.tflite: a damaged TFLite file: array 'fc/w' has 2 scales"
+    )
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_weights_in_half_precision(tmp_path, raw):
+    half = numbers(3, 2).astype("float16")
+    writer = Writer()
+    x, y = writer.tensor("x", (None, 2)), writer.tensor("net/relu/Relu;net/fc/MatMul", (None, 3))
+    w = writer.tensor("net/fc/MatMul1", (3, 2), half, "float16")
+    d = writer.tensor("net/fc/MatMul2", (3, 2))
+    writer.operator("DEQUANTIZE", [w], [d])
+    writer.operator("FULLY_CONNECTED", [x, d], [y], "FullyConnectedOptions",
+                    FusedActivationFunction=1)  # fmt: skip
+    graph = graph_of(tmp_path, writer.content([x], [y]), raw)
+    if raw:
+        assert [kind for kind, _ in layers(graph)] == ["Opaque", "Opaque"]
+        return
+    assert list(graph.nodes) == ["x", "fc", "relu"]
+    weight = graph["fc"].origin.weights["kernel"]
+    np.testing.assert_array_equal(weight.read(), half.T.astype("float32"))
 
 
 # Damage ------------------------------------------------------------------------------------------

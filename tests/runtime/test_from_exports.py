@@ -19,6 +19,8 @@ from keras import layers  # noqa: E402
 from opgraph.analysis import analyze  # noqa: E402
 from opgraph.formats import read  # noqa: E402
 from opgraph.runtime import build  # noqa: E402
+from tests.formats.onnx_models import numbers, saved  # noqa: E402
+from tests.formats.test_onnx import CASES  # noqa: E402
 
 pytestmark = pytest.mark.tf
 
@@ -107,17 +109,22 @@ def example(model):
     return rng.normal(size=shape).astype(tensor.dtype)
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize(("make", "form"), [(image, "onnx"), (sequence, "onnx"), (image, "litert")])
-def test_what_is_read_computes_the_same(make, form, exported):
-    path = exported(make, form)
-    graph = read(path)
+def rebuild(graph):
+    """The Keras model of what was read, with the weights that it holds."""
     built = build(analyze(graph).require().graph)
     for name, variable in built.weight_names.items():
         node = max((n for n in graph.nodes if name.startswith(f"{n}/")), key=len)
         variable.assign(graph[node].origin.weights[name.removeprefix(f"{node}/")].read())
-    x = example(built.model)
-    np.testing.assert_allclose(built.model(x, training=False), run(path, x), atol=1e-5)
+    return built.model
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(("make", "form"), [(image, "onnx"), (sequence, "onnx"), (image, "litert")])
+def test_what_is_read_computes_the_same(make, form, exported):
+    path = exported(make, form)
+    model = rebuild(read(path))
+    x = example(model)
+    np.testing.assert_allclose(model(x, training=False), run(path, x), atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -138,3 +145,88 @@ def test_parameters_are_the_arrays_of_the_file(exported):
     totals = analyze(read(path)).totals
     assert totals.trainable.value == counted
     assert totals.non_trainable.value == 2 * 4  # mean 0 and variance 1, which no file holds
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_operation_computes_the_same(case, tmp_path):
+    kind, attrs, arrays, shape, *_ = CASES[case]
+    nodes = [(kind, ("x", *arrays), "y", attrs)]
+    path = saved(tmp_path / "m.onnx", nodes, shape, opset=20 if kind == "Gelu" else 18, **arrays)
+    model = rebuild(read(path))
+    x = example(model)
+    np.testing.assert_allclose(model(x, training=False), run(path, x), atol=1e-5, rtol=1e-5)
+
+
+RECURRENT = {
+    # case: (op, gates, port that is read, attributes)
+    "lstm, all steps": ("LSTM", 4, 0, {}),
+    "lstm, last step": ("LSTM", 4, 1, {}),
+    "lstm, from its end": ("LSTM", 4, 1, {"direction": "reverse"}),
+    "gru, reset before": ("GRU", 3, 0, {}),
+    "gru, reset behind": ("GRU", 3, 0, {"linear_before_reset": 1}),
+    "rnn": ("RNN", 1, 0, {"activations": ["Relu"]}),
+}
+
+
+@pytest.mark.parametrize("case", RECURRENT)
+def test_recurrent_operators_of_others_compute_the_same(case, tmp_path):
+    kind, gates, port, attrs = RECURRENT[case]
+    arrays = {"w": numbers(1, 3 * gates, 4), "r": numbers(1, 3 * gates, 3, seed=1) / 2}
+    arrays |= {"b": numbers(1, 6 * gates, seed=2), "axis": np.array([1 - port])}
+    nodes = [
+        ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}),
+        (kind, ["t", "w", "r", "b"], ["all", ""] if port == 0 else ["", "last"],
+         {"hidden_size": 3, **attrs}),
+        ("Squeeze", [("all", "last")[port], "axis"], ["s"], {}),
+        ("Transpose", ["s"], ["y"], {"perm": [1, 0, 2]}) if port == 0
+        else ("Identity", ["s"], ["y"], {}),
+    ]  # fmt: skip
+    path = saved(tmp_path / "m.onnx", nodes, (None, 5, 4), **arrays)
+    graph = read(path)
+    assert not [node for node in graph if node.kind.category == "opaque"]
+    model = rebuild(graph)
+    x = example(model)
+    np.testing.assert_allclose(model(x, training=False), run(path, x), atol=1e-5)
+
+
+def test_all_steps_from_the_end_are_no_layer_of_keras(tmp_path):
+    nodes = [
+        ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}),
+        ("RNN", ["t", "w", "r"], ["l", ""], {"hidden_size": 3, "direction": "reverse"}),
+        ("Squeeze", ["l", "axis"], ["y"], {}),
+    ]
+    arrays = {"w": numbers(1, 3, 4), "r": numbers(1, 3, 3), "axis": np.array([1])}
+    graph = read(saved(tmp_path / "m.onnx", nodes, (None, 5, 4), **arrays))
+    assert [n.given["class_name"] for n in graph if n.kind.category == "opaque"] == [
+        "Transpose",
+        "RNN",
+    ]
+
+
+APPLICATIONS = [
+    ("MobileNet", 96),
+    ("MobileNetV2", 96),
+    ("MobileNetV3Small", 96),
+    ("DenseNet121", 64),
+    ("ResNet50", 64),
+    ("NASNetMobile", 96),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("form", ["onnx", "litert"])
+@pytest.mark.parametrize(("name", "size"), APPLICATIONS)
+def test_applications_are_recognised_and_compute_the_same(name, size, form, exported):
+    def make():
+        cls = getattr(keras.applications, name)
+        return cls(weights=None, input_shape=(size, size, 3), include_top=False, pooling="avg")
+
+    make.__name__ = name
+    path = exported(make, form)
+    graph = read(path)
+    assert [n.given["class_name"] for n in graph if n.kind.category == "opaque"] == []
+    rebuilt = rebuild(graph)
+    x = example(rebuilt)
+    expected = run(path, x)
+    np.testing.assert_allclose(rebuilt(x, training=False), expected, atol=1e-5, rtol=1e-4)

@@ -13,6 +13,7 @@ from opgraph.formats.exported.arithmetic import (
     single,
 )
 from opgraph.formats.exported.call import After, Call, Found, Made, Perm, Reader, Table, first
+from opgraph.formats.exported.cutting import WHOLE, cropped
 from opgraph.formats.exported.graph import to_graph
 from opgraph.formats.exported.joins import is_zero, join_copies
 from opgraph.formats.exported.putting import join_common
@@ -22,6 +23,7 @@ from opgraph.formats.exported.wiring import Steps, replaced
 __all__ = [
     "MOST_STEPS",
     "SCALED",
+    "WHOLE",
     "After",
     "Call",
     "Found",
@@ -35,6 +37,7 @@ __all__ = [
     "Table",
     "TensorFacts",
     "arithmetic",
+    "cropped",
     "filled",
     "first",
     "is_zero",

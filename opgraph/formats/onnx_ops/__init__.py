@@ -27,6 +27,7 @@ WINDOWS: dict[str, Reader] = {
     "ReduceMean": windows.reduced("GlobalAveragePooling"),
     "ReduceMax": windows.reduced("GlobalMaxPooling"),
     "Pad": windows.pad,
+    "Slice": windows.crop,
     "Resize": windows.resize,
     "Upsample": windows.resize,
 }

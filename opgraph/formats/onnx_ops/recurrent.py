@@ -19,7 +19,6 @@ NAMES = {
     "Sigmoid": "sigmoid",
     "Tanh": "tanh",
     "Relu": "relu",
-    "HardSigmoid": "hard_sigmoid",
     "Softsign": "softsign",
     "Softplus": "softplus",
     "Elu": "elu",
@@ -101,12 +100,13 @@ def _recurrent(
     if len(call.step.outputs) != 1 or kernel.shape[0] != 1 or kernel.shape[1] != len(gates) * units:
         return None
     names = [NAMES.get(name, "") for name in functions]
-    if not all(names):
-        return None
+    backwards = call.attr("direction", "forward") == "reverse"
+    if not all(names) or (backwards and return_sequences):
+        return None  # Keras hands back the steps in the order in which it read them, ONNX does not
     given: dict[str, Any] = {"units": units, "activation": names[-1]}
     given |= {"recurrent_activation": names[0]} if len(names) > 1 else {}
     given |= {"return_sequences": True} if return_sequences else {}
-    given |= {"go_backwards": True} if call.attr("direction", "forward") == "reverse" else {}
+    given |= {"go_backwards": True} if backwards else {}
     given |= {} if bias else {"use_bias": False}
     after = bool(call.attr("linear_before_reset", 0))
     given |= {"reset_after": after} if kind == "GRU" else {}

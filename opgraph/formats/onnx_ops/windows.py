@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from opgraph.formats.exported import Call, Found, FullShape, first
+from opgraph.formats.exported import Call, Found, FullShape, cropped, first
 from opgraph.graph import WeightSource
 
 Pads = tuple[tuple[int, int], ...]
@@ -264,6 +264,21 @@ def pad(call: Call) -> Found | None:
         return None
     padding = tuple(sides[at] for at in range(1, rank) if at != edge)
     return Found(f"ZeroPadding{rank - 2}D", {"padding": padding, **data_format(layout)})
+
+
+def crop(call: Call) -> Found | None:
+    """Slice of whole stretches of spatial axes."""
+    starts, ends = (call.attr(name) or call.values(at) for at, name in ((1, "starts"), (2, "ends")))
+    rank = call.rank()
+    if not starts or not ends or rank is None or len(starts) != len(ends):
+        return None
+    axes = call.attr("axes") or call.values(3) or list(range(len(starts)))
+    steps = call.values(4) or [1]
+    layout = call.data_format(rank)
+    if set(steps) != {1} or len(axes) != len(starts) or layout is None or not call.is_data(0):
+        return None
+    kept = {axis: (starts[at], ends[at]) for at, axis in enumerate(axes)}
+    return cropped(call, kept, layout)
 
 
 def resize(call: Call) -> Found | None:

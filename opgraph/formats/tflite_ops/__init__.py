@@ -3,8 +3,20 @@
 Must not know files, nor import `tflite`.
 """
 
-from opgraph.formats.exported import SCALED, Program, Reader, Table, arithmetic, join_common
+from collections.abc import Mapping
+from dataclasses import replace
+
+from opgraph.formats.exported import (
+    SCALED,
+    Program,
+    Reader,
+    Step,
+    Table,
+    arithmetic,
+    join_common,
+)
 from opgraph.formats.tflite_ops import layers, pointwise
+from opgraph.graph import WeightSource
 
 __all__ = ["COMMON", "TABLE", "join"]
 
@@ -46,6 +58,7 @@ OTHERS: dict[str, Reader] = {
     "REDUCE_MAX": layers.reduced("GlobalMaxPooling"),
     "PAD": layers.pad,
     "PADV2": layers.pad,
+    "STRIDED_SLICE": layers.crop,
     "RESIZE_NEAREST_NEIGHBOR": layers.resize("nearest"),
     "RESIZE_BILINEAR": layers.resize("bilinear"),
     "PRELU": layers.prelu,
@@ -82,4 +95,31 @@ TABLE = Table(
 
 def join(program: Program) -> Program:
     """The same graph, in which what the converter has taken apart is put together again."""
-    return join_common(program, program, "MUL", "ADD")
+    joined = _without_dequantizing(program)
+    return join_common(joined, program, "MUL", "ADD")
+
+
+def _without_dequantizing(program: Program) -> Program:
+    """Constants as what they stand for, without the step that says so."""
+    constants, kept = dict(program.constants), list[Step]()
+    names = {step.name for step in program.steps}
+    for step in program.steps:
+        source = constants.get(step.inputs[0]) if step.inputs else None
+        if step.kind != "DEQUANTIZE" or source is None or len(step.outputs) != 1:
+            kept.append(_named_by_kernel(step, program, constants, names))
+            continue
+        meant = source.changed(source.shape, lambda array: array.astype("float32"))
+        constants[step.outputs[0]] = replace(meant, dtype="float32")
+    return replace(program, steps=tuple(kept), constants=constants)
+
+
+def _named_by_kernel(
+    step: Step, program: Program, constants: Mapping[str, WeightSource], names: set[str]
+) -> Step:
+    """A step called after its kernel, which has turned out to be constant."""
+    kernel = constants.get("".join(step.inputs[1:2]))
+    is_new = kernel is not None and "".join(step.inputs[1:2]) not in program.constants
+    if kernel is None or not is_new or kernel.name in names or "/" not in kernel.name:
+        return step
+    names.add(kernel.name)
+    return replace(step, name=kernel.name)

@@ -11,7 +11,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from opgraph.formats.exported import After, Call, Found, Reader, row
+from opgraph.formats.exported import WHOLE, After, Call, Found, Reader, cropped, row
 from opgraph.graph import WeightSource
 from opgraph.ops import require
 
@@ -170,6 +170,24 @@ def pad(call: Call) -> Found | None:
     if filled not in ([0], [0.0]) or any(sides[0]) or any(sides[-1]) or not call.is_data(0):
         return None
     return Found(f"ZeroPadding{rank - 2}D", {"padding": tuple(sides[1:-1])})
+
+
+def crop(call: Call) -> Found | None:
+    """STRIDED_SLICE of whole stretches of spatial axes."""
+    begins, ends, steps = (call.values(slot) for slot in (1, 2, 3))
+    shape = call.shape(0)
+    others = ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask", "offset")
+    if not begins or not ends or not shape or set(steps or ()) != {1} or not call.is_data(0):
+        return None
+    if any(call.attr(name, 0) for name in others) or not len(begins) == len(ends) <= len(shape):
+        return None
+    kept: dict[int, tuple[int, int]] = {}
+    for axis, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        start = 0 if call.attr("begin_mask", 0) >> axis & 1 else begin
+        stop = WHOLE if call.attr("end_mask", 0) >> axis & 1 else end
+        if (start, stop) != (0, shape[axis]):
+            kept[axis] = start, stop
+    return cropped(call, kept, "channels_last")
 
 
 def resize(interpolation: str) -> Reader:
