@@ -190,6 +190,29 @@ def test_an_activation_of_another_scope_is_a_node(tmp_path):
     assert kinds(made(tmp_path, graph)) == {"x": "Input", "conv": "Conv2D", "relu": "ReLU"}
 
 
+def test_a_factor_for_each_channel(tmp_path):
+    graph = GraphDef()
+    image(graph, 8, 8, 4)
+    row = const(graph, "scale/gamma", ROWS["g"])
+    last = node(graph, "scale/mul", "Mul", "x", row)
+    node(graph, "other/mul", "Mul", last, const(graph, "other/grid", np.ones((8, 8, 4))))
+    found = made(tmp_path, graph)
+    assert kinds(found) == {"x": "Input", "scale": "LayerScale", "other": "Opaque"}
+    np.testing.assert_array_equal(found["scale"].origin.weights["gamma"].read(), ROWS["g"])
+
+
+def test_statistics_that_are_numbers_of_the_graph(tmp_path):
+    graph = GraphDef()
+    image(graph, 8, 8, 2)
+    last = node(graph, "n/sub", "Sub", "x", const(graph, "n/mean", [[[[0.5, 1.0]]]]))
+    root = node(graph, "n/Sqrt", "Sqrt", const(graph, "n/variance", [[[[4.0, 9.0]]]]))
+    bounded = node(graph, "n/Maximum", "Maximum", root, const(graph, "n/epsilon", 1e-7))
+    node(graph, "n/truediv", "RealDiv", last, bounded)
+    found = made(tmp_path, graph)["n"]
+    assert found.kind.kind == "Normalization"
+    assert (found.op.mean, found.op.variance) == ((0.5, 1.0), (4.0, 9.0))
+
+
 def test_groups_show_in_the_kernel(tmp_path):
     graph = GraphDef()
     image(graph, 8, 8, 6)

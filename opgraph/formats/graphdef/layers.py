@@ -18,6 +18,7 @@ from opgraph.formats.graphdef.statics import (
     number,
     numbers,
     short,
+    small,
     source,
     weight,
 )
@@ -368,8 +369,31 @@ def normalization(shop: Workshop, operation: Operation) -> bool:
     if data is None or shift is None or root is None or shift is not shifted.inputs[1]:
         return False
     mean, variance = _arrays(shift), _arrays(root.inputs[0])
-    if len(mean) != 1 or len(variance) != 1:
+    if len(mean) != 1 or len(variance) != 1 or not _is_last_axis(mean[0], variance[0]):
         return False
     weights = {"mean": mean[0], "variance": variance[0]}
-    shop.add("Normalization", {}, [data], shifted, operation, weights=weights)
+    fixed = {name: small(Value(leaf)) for name, leaf in weights.items()}
+    given = {name: row.reshape(-1).tolist() for name, row in fixed.items() if row is not None}
+    if len(given) == 2:  # numbers of the graph, not weights
+        weights = {}
+    shop.add("Normalization", {} if weights else given, [data], shifted, operation, weights=weights)
+    return True
+
+
+def _is_last_axis(*arrays: Operation) -> bool:
+    """Whether arrays have one number for each step along the last axis, and no others."""
+    shapes = [array_shape(array) or (0,) for array in arrays]
+    return all(math.prod(shape) == shape[-1] for shape in shapes)
+
+
+def layer_scale(shop: Workshop, operation: Operation) -> bool:
+    """A factor for each channel that is a weight by itself."""
+    data, factor = _data_and_static(shop, operation)
+    gamma = None if factor is None else weight(factor)
+    shape = None if gamma is None else array_shape(gamma)
+    if data is None or gamma is None or shape is None or len(shape) != 1 or shape[0] < 2:
+        return False
+    shop.add(
+        "LayerScale", {"projection_dim": shape[0]}, [data], operation, weights={"gamma": gamma}
+    )
     return True

@@ -16,7 +16,7 @@ from opgraph.formats.graphdef.draft import Draft
 from opgraph.formats.graphdef.flat import Operation
 
 _NUMBERED = re.compile(r"(.+)_\d+")
-INSIDE = frozenset({"batchnorm", "Tensordot", "moments"})
+INSIDE = frozenset({"batchnorm", "Tensordot", "moments", "Gelu"})
 FEWEST = 3
 
 

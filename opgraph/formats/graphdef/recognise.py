@@ -50,6 +50,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         fn.hard_silu,
         fn.silu,
         fn.hard_sigmoid,
+        layers.layer_scale,
         fn.merge,
         fn.rescale,
     ),
