@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from opgraph.api.extras import needed_runtime
 from opgraph.api.functions import read
+from opgraph.api.graph import Graph
 from opgraph.api.run import Run
+from opgraph.api.saving import has_weights
 from opgraph.errors import DataError, FormatError
 
 if TYPE_CHECKING:
     from opgraph.runtime import ModelExport
 
-MODEL_FORMATS = ("keras", "saved_model", "tflite", "onnx")
 EXAMPLES = 16
 
 
@@ -23,7 +25,9 @@ def export_model(
     """Write a model for another runtime; it is opened there again and compared at once.
 
     Args:
-        source: a `Run` or the directory of one; or a `Graph`, or whatever `read` takes.
+        source: a `Run` or the directory of one; a Keras model; or a `Graph`, or whatever `read`
+            takes: its weights are those of the file it was read from, initial values if there are
+            none, and the answer says so.
         to: `keras`, `saved_model`, `tflite` (LiteRT) or `onnx`.
         output: the file, or the folder for `saved_model`.
         step: of a run: the network as it was after this step, or `best`; the last when left out.
@@ -39,16 +43,33 @@ def export_model(
     runtime = needed_runtime()
     if isinstance(source, Run) or _is_run(source):
         run = source if isinstance(source, Run) else Run(source)
-        model, inputs, facts = run.model(step), _examples(run), _facts(run)
+        model, inputs, facts, note = run.model(step), _examples(run), _facts(run), ""
     else:
         if step is not None:
-            raise FormatError("only a run has steps", where=str(source), hint="leave --step out")
-        graph = read(source)
-        origin = any(node.origin is not None and node.origin.weights for node in graph.inner)
-        model = graph.build(seed=0, weights=origin)
-        inputs = _random(model)
-        facts = runtime.Facts(name=graph.name, source=_called(source))
-    return runtime.export_model(model, to, Path(output), inputs, facts)
+            raise FormatError(
+                "only a run has steps", where=_called(source), hint="leave --step out"
+            )
+        model, note = _built(source)
+        inputs, facts = _random(model), runtime.Facts(name=model.name, source=_called(source))
+    done = runtime.export_model(model, to, Path(output), inputs, facts)
+    return replace(done, note=note)
+
+
+def _built(source: Any) -> tuple[Any, str]:
+    """The model of a source, and which of its weights are no weights of the source."""
+    if not isinstance(source, str | Path | Graph):
+        return source, ""
+    graph, runtime = read(source).analyze().require().graph, needed_runtime()
+    built = runtime.build(graph, seed=0)
+    if not built.weight_names:
+        return built.model, ""
+    if not has_weights(graph):
+        return built.model, "the source holds no weights: these are initial values"
+    started = runtime.start(built, True)
+    kept = ", ".join(item.name for item in started.kept[:5])
+    more = ", ..." if len(started.kept) > 5 else ""
+    note = f"not in the source, so initial values: {kept}{more}" if started.kept else ""
+    return built.model, note
 
 
 def _is_run(source: Any) -> bool:
@@ -56,7 +77,7 @@ def _is_run(source: Any) -> bool:
 
 
 def _called(source: Any) -> str:
-    return Path(source).name if isinstance(source, str | Path) else str(source)
+    return Path(source).name if isinstance(source, str | Path) else f"the model {source.name}"
 
 
 def _examples(run: Run) -> list[Any]:

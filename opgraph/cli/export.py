@@ -93,4 +93,6 @@ def _model(source: str, to: str, output: str, step: int | None, unfit: list[str]
     done = export_model(source, to, output, step=step)
     click.echo(f"wrote {done.path} ({done.size:,} bytes)", err=True)
     click.echo(done.summary, err=True)
+    if done.note:
+        click.echo(done.note, err=True)
     return 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from opgraph.formats.graphdef import functions as fn
-from opgraph.formats.graphdef import layers, regions
+from opgraph.formats.graphdef import layers, normalization, regions
 from opgraph.formats.graphdef.draft import Draft, Workshop
 from opgraph.formats.graphdef.flat import Flat, Operation
 from opgraph.formats.graphdef.statics import (
@@ -38,24 +38,24 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "BatchMatMulV2": (layers.dense,),
     "ResourceGather": (layers.embedding,),
     "GatherV2": (layers.embedding,),
-    "FusedBatchNormV3": (layers.fused_batch_norm,),
-    "FusedBatchNorm": (layers.fused_batch_norm,),
+    "FusedBatchNormV3": (normalization.fused_batch_norm,),
+    "FusedBatchNorm": (normalization.fused_batch_norm,),
     "BiasAdd": (layers.bias,),
     "AddV2": (layers.bias, regions.written_out, fn.merge, fn.rescale),
     "Add": (layers.bias, fn.merge, fn.rescale),
     "AddN": (fn.merge,),
     "Mul": (
-        layers.batch_norm,
+        normalization.batch_norm,
         regions.written_out,
         fn.hard_silu,
         fn.silu,
         fn.hard_sigmoid,
-        layers.layer_scale,
+        normalization.layer_scale,
         fn.merge,
         fn.rescale,
     ),
     "Sub": (fn.merge, fn.rescale),
-    "RealDiv": (layers.normalization, fn.hard_sigmoid, fn.rescale),
+    "RealDiv": (normalization.normalization, fn.hard_sigmoid, fn.rescale),
     "Maximum": (fn.merge,),
     "Minimum": (fn.merge,),
     "LeakyRelu": (fn.leaky_relu,),

@@ -32,6 +32,7 @@ class ModelExport:
         difference: of outputs, at most, as a share of the largest output.
         tolerance: what would have been let through.
         runtime: what it was opened in.
+        note: what else there is to say, such as where weights are initial values.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class ModelExport:
     difference: float
     tolerance: float
     runtime: str
+    note: str = ""
 
     @property
     def summary(self) -> str:

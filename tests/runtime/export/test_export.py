@@ -19,7 +19,7 @@ pytestmark = pytest.mark.tf
 from keras import layers  # noqa: E402
 
 import opgraph  # noqa: E402
-from opgraph.api.exporting_models import export_model  # noqa: E402
+from opgraph import export_model  # noqa: E402
 from opgraph.cli.main import main  # noqa: E402
 from opgraph.errors import BuildError, FormatError  # noqa: E402
 from opgraph.runtime.export import FORMS  # noqa: E402
@@ -85,6 +85,23 @@ def data(count):
     chance = np.random.default_rng(1)
     shapes = ((count, 8, 8, 3), (count, 4))
     return [chance.uniform(-1, 1, shape).astype("float32") for shape in shapes]
+
+
+def test_a_live_model_is_exported_as_it_is(source, tmp_path):
+    _, model = source
+    done = export_model(model, "keras", tmp_path / "net.keras")
+    again = keras.models.load_model(tmp_path / "net.keras")
+    for one, other in zip(again(data(2)), model(data(2)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert done.note == ""
+
+
+def test_initial_values_are_said_to_be_ones(source, tmp_path):
+    path, model = source
+    assert export_model(path, "keras", tmp_path / "a.keras").note == ""
+    for graph in (opgraph.read(NETWORK), opgraph.from_keras(model)):
+        done = export_model(graph, "keras", tmp_path / "a.keras")
+        assert done.note == "the source holds no weights: these are initial values"
 
 
 def test_a_readme_beside_a_saved_model(source, tmp_path):
