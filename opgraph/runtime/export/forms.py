@@ -21,6 +21,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.export.tf2onnx_lib import patch_tf2onnx
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from opgraph.errors import MissingDependencyError
 from opgraph.runtime.export.facts import Facts, readme, shape_text
@@ -123,16 +125,38 @@ def _open_tflite(path: Path, model: Any) -> Run:
 
 
 def _write_onnx(model: Any, path: Path, facts: Facts) -> None:
-    onnx = _needed("onnx", "onnx")
-    _needed("tf2onnx", "tf2onnx")
+    onnx, converter = _needed("onnx", "onnx"), _needed("tf2onnx", "tf2onnx").convert
     with quiet():
-        model.export(path, format="onnx", verbose=False)
-    made = onnx.load(str(path))
+        patch_tf2onnx()
+        graph, names = _frozen(model)
+        outputs = {name: f"output_{number}" for number, name in enumerate(names)}
+        inputs = {f"{tensor.name}:0": tensor.name for tensor in model.inputs}
+        made, _ = converter.from_graph_def(
+            graph,
+            name=model.name,
+            input_names=list(inputs),
+            output_names=names,
+            tensors_to_rename=inputs | outputs,
+        )
     added = {MEMBER: facts.as_json(model), "class_names": "\n".join(facts.class_names)}
     for key, value in added.items():
         if value:
             made.metadata_props.add(key=key, value=value)
     onnx.save(made, str(path))
+
+
+def _frozen(model: Any) -> tuple[Any, list[str]]:
+    """The model as one GraphDef, weights and what layers captured as constants; its outputs.
+
+    Keras's own export to ONNX makes inputs of captured constants, such as the statistics of
+    `Normalization`.
+    """
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name) for tensor in model.inputs]
+    function: Any = tf.function(
+        lambda *arrays: keras.tree.flatten(model(_one_or_all(list(arrays)), training=False))
+    )
+    frozen: Any = convert_variables_to_constants_v2(function.get_concrete_function(*specs))
+    return frozen.graph.as_graph_def(), [tensor.name for tensor in frozen.outputs]
 
 
 def _open_onnx(path: Path, model: Any) -> Run:
@@ -156,6 +180,8 @@ def _named(names: Sequence[str], model: Any, arrays: Arrays) -> Mapping[str, Any
     """Arrays by the names that an export has for inputs: the same as the model's, or in order."""
     own = [tensor.name for tensor in model.inputs]
     bare = [name.split(":", 1)[0].removeprefix("serving_default_") for name in names]
+    if len(names) != len(arrays):
+        raise ValueError(f"it has the inputs {', '.join(names)} where the model has {len(arrays)}")
     if sorted(bare) != sorted(own):
         return dict(zip(names, arrays, strict=True))
     return {name: arrays[own.index(short)] for name, short in zip(names, bare, strict=True)}

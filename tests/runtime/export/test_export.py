@@ -38,6 +38,10 @@ SMALLEST = (
 )
 
 
+# The statistics of `Normalization` are constants of the export, and no op subtracts those.
+UNKNOWN = {("EfficientNetB0", "onnx"): ["normalization_1/Sub"]}
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """A model of two inputs and eleven outputs, so that no order can be right by chance."""
@@ -238,6 +242,7 @@ def test_applications_are_exported_read_back_and_recognised(name, to, tmp_path):
     model.save(tmp_path / "m.keras")
     export_model(tmp_path / "m.keras", to, tmp_path / f"m{SUFFIX[to]}")
     graph = opgraph.read(tmp_path / f"m{SUFFIX[to]}")
-    assert [node.name for node in graph.inner if node.kind.category == "opaque"] == []
+    opaque = [node.name for node in graph.inner if node.kind.category == "opaque"]
+    assert opaque == UNKNOWN.get((name, to), [])
     analysis = graph.analyze().require()
     assert [analysis[name].outputs[0] for name in graph.inner.sinks] == [(1000,)]
