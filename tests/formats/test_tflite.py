@@ -145,7 +145,7 @@ CASES = {
              {"pool_size": (2, 3), "strides": (2, 3), "padding": "valid"}),
     "mean": ("MEAN", IMAGE, (None, 3), [np.array([1, 2], "int32")], {}, "GlobalAveragePooling2D",
              {}),
-    "pad": ("PAD", IMAGE, (None, 11, 9, 3), [np.array([0, 0, 1, 2, 0, 0, 0, 0], "int32")], {},
+    "pad": ("PAD", IMAGE, (None, 11, 9, 3), [np.array([[0, 0], [1, 2], [0, 0], [0, 0]], "int32")], {},
             "ZeroPadding2D", {"padding": ((1, 2), (0, 0))}),
     "crop": ("STRIDED_SLICE", IMAGE, (None, 5, 9, 3), [np.array([0, 1, 0, 0], "int32"),
              np.array([0, 6, 0, 0], "int32"), np.array([1, 1, 1, 1], "int32")],
@@ -282,6 +282,12 @@ def test_weights_in_half_precision(tmp_path, raw):
     assert list(graph.nodes) == ["x", "fc", "relu"]
     weight = graph["fc"].origin.weights["kernel"]
     np.testing.assert_array_equal(weight.read(), half.T.astype("float32"))
+
+
+def test_a_file_is_known_by_its_first_bytes(tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes(one("RELU", (None, 5), (None, 5)))
+    assert [kind for kind, _ in layers(read(path))] == ["ReLU"]
 
 
 # Damage ------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ from opgraph.formats import read  # noqa: E402
 from opgraph.runtime import build  # noqa: E402
 from tests.formats.onnx_models import numbers, saved  # noqa: E402
 from tests.formats.test_onnx import CASES  # noqa: E402
+from tests.formats.test_tflite import CASES as OPERATORS  # noqa: E402
+from tests.formats.test_tflite import one  # noqa: E402
 
 pytestmark = pytest.mark.tf
 
@@ -154,6 +156,16 @@ def test_each_operation_computes_the_same(case, tmp_path):
     path = saved(tmp_path / "m.onnx", nodes, shape, opset=20 if kind == "Gelu" else 18, **arrays)
     model = rebuild(read(path))
     x = example(model)
+    np.testing.assert_allclose(model(x, training=False), run(path, x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", [case for case in OPERATORS if OPERATORS[case][5]])
+def test_each_operator_of_tflite_computes_the_same(case, tmp_path):
+    kind, shape, out, arrays, options, *_ = OPERATORS[case]
+    path = tmp_path / "m.tflite"
+    path.write_bytes(one(kind, shape, out, arrays, **options))
+    model = rebuild(read(path))
+    x = example(model)[:1]
     np.testing.assert_allclose(model(x, training=False), run(path, x), atol=1e-5, rtol=1e-5)
 
 
