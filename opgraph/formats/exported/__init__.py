@@ -16,6 +16,7 @@ from opgraph.formats.exported.call import After, Call, Found, Made, Perm, Reader
 from opgraph.formats.exported.cutting import WHOLE, cropped
 from opgraph.formats.exported.graph import to_graph
 from opgraph.formats.exported.joins import is_zero, join_copies
+from opgraph.formats.exported.names import Unique
 from opgraph.formats.exported.putting import join_common
 from opgraph.formats.exported.steps import MOST_STEPS, FullShape, Program, Step, TensorFacts
 from opgraph.formats.exported.wiring import Steps, replaced
@@ -36,6 +37,7 @@ __all__ = [
     "Steps",
     "Table",
     "TensorFacts",
+    "Unique",
     "arithmetic",
     "cropped",
     "filled",

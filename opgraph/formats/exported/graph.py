@@ -14,7 +14,7 @@ from typing import Any
 
 from opgraph.errors import AttributeValueError, ShapeError
 from opgraph.formats.exported.call import After, Call, Found, Made, Perm, Table, first, turned_back
-from opgraph.formats.exported.names import Name, name_nodes
+from opgraph.formats.exported.names import Name, Unique, name_nodes
 from opgraph.formats.exported.steps import FullShape, Program, Step
 from opgraph.graph import Edge, Endpoint, Node, OpGraph, Origin, WeightSource
 from opgraph.ops import Shape, require
@@ -44,6 +44,7 @@ class _Maker:
         self.seen: dict[str, tuple[Endpoint, Perm | None]] = {}
         self.used: set[str] = set()
         self.turns = False
+        self.unique = Unique()
 
     def graph(self) -> OpGraph:
         for tensor in self.program.inputs:
@@ -185,6 +186,8 @@ class _Maker:
     ) -> None:
         step = call.step
         gone = [self.made.pop(self.seen[tensor][0].node) for tensor in found.swallows]
+        for each in gone:
+            self.unique.release(each.name)
         name = gone[0].name if gone else step.name
         if found.pad is not None:
             ends = (self._padded(name, found, ends[0]),)
@@ -228,8 +231,7 @@ class _Maker:
         return _inside(full)
 
     def _add(self, made: Made) -> str:
-        while made.name in self.made:
-            made.name += "'"
+        made.name = self.unique(made.name)
         self.made[made.name] = made
         return made.name
 
