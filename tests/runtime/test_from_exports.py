@@ -169,6 +169,32 @@ def test_each_operator_of_tflite_computes_the_same(case, tmp_path):
     np.testing.assert_allclose(model(x, training=False), run(path, x), atol=1e-5, rtol=1e-5)
 
 
+GELUS = {
+    "x first": [("Mul", ["x", "more"], ["m"], {}), ("Mul", ["m", "half"], ["y"], {})],
+    "half first": [("Mul", ["half", "more"], ["m"], {}), ("Mul", ["m", "x"], ["y"], {})],
+    "half of x": [("Mul", ["x", "half"], ["m"], {}), ("Mul", ["m", "more"], ["y"], {})],
+}
+
+
+@pytest.mark.parametrize("case", GELUS)
+@pytest.mark.parametrize("half", [0.5, 0.4])
+def test_gelu_written_out(case, half, tmp_path):
+    arrays = {"root": np.float32(2**0.5), "one": np.float32(1), "half": np.float32(half)}
+    nodes = [
+        ("Div", ["x", "root"], ["d"], {}),
+        ("Erf", ["d"], ["e"], {}),
+        ("Add", ["e", "one"], ["more"], {}),
+        *GELUS[case],
+    ]
+    path = saved(tmp_path / "m.onnx", nodes, (None, 5), **arrays)
+    graph = read(path)
+    assert ([node.kind.kind for node in graph] == ["Input", "GELU"]) == (half == 0.5)
+    if half == 0.5:
+        model = rebuild(graph)
+        x = example(model)
+        np.testing.assert_allclose(model(x, training=False), run(path, x), atol=1e-5)
+
+
 RECURRENT = {
     # case: (op, gates, port that is read, attributes)
     "lstm, all steps": ("LSTM", 4, 0, {}),
