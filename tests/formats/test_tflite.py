@@ -136,6 +136,10 @@ IMAGE = (None, 8, 9, 3)
 CASES = {
     "conv": ("CONV_2D", IMAGE, (None, 4, 9, 5), [numbers(5, 3, 3, 3), numbers(5)], CONV,
              "Conv2D", {"filters": 5, "kernel_size": (3, 3), "strides": (2, 1), "padding": "same"}),
+    "conv 3d": ("CONV_3D", (None, 4, 4, 4, 2), (None, 3, 3, 3, 5), [numbers(2, 2, 2, 2, 5)],
+                {"options": "Conv3DOptions", "StrideD": 1, "StrideH": 1, "StrideW": 1,
+                 "Padding": 1, "DilationDFactor": 1}, "Conv3D",
+                {"filters": 5, "kernel_size": (2, 2, 2), "padding": "valid", "use_bias": False}),
     "depthwise": ("DEPTHWISE_CONV_2D", IMAGE, (None, 8, 9, 6), [numbers(1, 3, 3, 6), numbers(6)],
                   {"options": "DepthwiseConv2DOptions", "StrideH": 1, "StrideW": 1},
                   "DepthwiseConv2D", {"kernel_size": (3, 3), "depth_multiplier": 2}),
