@@ -117,8 +117,8 @@ class Call:
         program: the file.
         step: the operation.
         perm: the order in which all its inputs have the axes of the nodes that make them.
-        maker: the node that makes a tensor, if no other step reads that.
-        end: the output that a tensor is.
+        maker: the node that makes a tensor in that order, if no other step reads that.
+        end: the output that a tensor is in that order, if there is one.
         node: the node that makes a tensor.
         turns: whether the file turns maps whose channels are last, as converters do.
         raw: whether nothing is put together or taken apart.
@@ -128,7 +128,7 @@ class Call:
     step: Step
     perm: Perm | None
     maker: Callable[[str], Made | None]
-    end: Callable[[str], Endpoint]
+    end: Callable[[str], Endpoint | None]
     node: Callable[[str], Made]
     turns: bool
     raw: bool = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from opgraph.errors import AttributeValueError, ShapeError
@@ -42,6 +43,7 @@ class _Maker:
         self.program, self.table, self.raw = program, table, raw
         self.made: dict[str, Made] = {}
         self.seen: dict[str, tuple[Endpoint, Perm | None]] = {}
+        self.plain: dict[str, Endpoint] = {}
         self.used: set[str] = set()
         self.turns = False
         self.unique = Unique()
@@ -121,20 +123,24 @@ class _Maker:
         reader = self.table.readers.get(step.kind)
         if reader is None or not step.inputs or not step.outputs:
             return False
-        near = (self._maker, self._source, self._node)
+        near = (partial(self._maker, perm), partial(self._source, perm), self._node)
         call = Call(self.program, step, perm, *near, self.turns, self.raw)
         found = reader(call)
         return found is not None and self._accepted(call, found)
 
-    def _source(self, tensor: str) -> Endpoint:
-        return self.seen[tensor][0]
+    def _source(self, perm: Perm | None, tensor: str) -> Endpoint | None:
+        end, own = self.seen[tensor]
+        return end if own == perm else self.plain.get(tensor)
 
     def _node(self, tensor: str) -> Made:
         return self.made[self.seen[tensor][0].node]
 
-    def _maker(self, tensor: str) -> Made | None:
+    def _maker(self, perm: Perm | None, tensor: str) -> Made | None:
+        """The node that makes a tensor for this step alone, in the order the step is read in."""
         alone = self.program.readers.get(tensor) == 1 and not self.raw
-        return self._node(tensor) if alone and tensor in self.seen else None
+        if not alone or tensor not in self.seen or self.seen[tensor][1] != perm:
+            return None
+        return self._node(tensor)
 
     def _accepted(self, call: Call, found: Found) -> bool:
         """Add the node of an op, if it has the shapes and weights that the file says."""
@@ -258,16 +264,20 @@ class _Maker:
         end, perm = self.seen[tensor]
         if perm is None:
             return end
+        if tensor not in self.plain:
+            self.plain[tensor] = self._turn(tensor, end, perm)
+        return self.plain[tensor]
+
+    def _turn(self, tensor: str, end: Endpoint, perm: Perm) -> Endpoint:
         facts = self.program.facts(tensor)
-        kind, given, arrays = "Permute", {"dims": perm[1:]}, {}
-        if perm[0] != 0:
+        kind, given = "Permute", dict[str, Any](dims=perm[1:])
+        if perm[0] != 0:  # the batch is moved, which no op does
             settings = {"module": self.program.language, "config": {"perm": list(perm)}}
             kind, given = "Opaque", {"class_name": "Transpose", "settings": settings, "arrays": {}}
             given |= {} if facts.shape is None else {"output": _inside(facts.shape)}
-        made = Made(f"{tensor} turned", require(kind), given, arrays, (end,), (tensor,),
+        made = Made(f"{tensor} turned", require(kind), given, {}, (end,), (tensor,),
                     (_inside(facts.shape),), facts.dtype)  # fmt: skip
-        self.seen[tensor] = Endpoint(self._add(made)), None
-        return self.seen[tensor][0]
+        return Endpoint(self._add(made))
 
     def _shape(self, end: Endpoint) -> Shape | None:
         shapes = self.made[end.node].shapes
