@@ -1,6 +1,6 @@
 """The graph of an ONNX file: nodes, shapes, and where the arrays stand; nothing is run.
 
-The only module of this package that imports `onnx`. The file is untrusted: its arrays stay where
+Only this module and `onnx_arrays` import `onnx`. The file is untrusted: its arrays stay where
 they are until they are asked for, what is left is bounded, and arrays in other files must lie
 beside it. Must not know which op a node is. See https://onnx.ai/onnx/repo-docs/IR.html
 """
