@@ -61,13 +61,34 @@ def sequence():
     return keras.Model(inputs, layers.Dense(2, activation="sigmoid", name="out")(x))
 
 
+def line():
+    """One axis, for which formats and converters use two."""
+    x = inputs = keras.Input((14, 3), name="x")
+    x = layers.Conv1D(5, 3, padding="same", activation="relu", name="conv_a")(x)
+    x = layers.LeakyReLU(name="between")(layers.MaxPooling1D(2, name="pool_a")(x))
+    x = layers.DepthwiseConv1D(3, depth_multiplier=2, bias_initializer="normal", name="dw")(x)
+    x = layers.Conv1D(4, 2, strides=2, bias_initializer="normal", name="conv_b")(x)
+    x = layers.GlobalMaxPooling1D(name="last")(x)
+    return keras.Model(inputs, layers.Dense(2, name="out")(x))
+
+
 EXPECTED = {
+    line: {"Conv1D": 2, "DepthwiseConv1D": 1, "MaxPooling1D": 1, "GlobalMaxPooling1D": 1},
     image: {"Conv2D": 2, "DepthwiseConv2D": 1, "SiLU": 1, "Conv2DTranspose": 1, "Dense": 2,
             "MaxPooling2D": 1, "AveragePooling2D": 1, "GlobalAveragePooling2D": 1,
             "ZeroPadding2D": 1, "LeakyReLU": 1, "Concatenate": 2, "Add": 1, "Softmax": 1},
     sequence: {"Embedding": 1, "LSTM": 1, "Dense": 2, "LayerNormalization": 1, "Tanh": 1,
                "GlobalAveragePooling1D": 1, "Sigmoid": 1},
 }  # fmt: skip
+
+
+EXPORTS = [
+    (image, "onnx"),
+    (sequence, "onnx"),
+    (line, "onnx"),
+    (image, "litert"),
+    (line, "litert"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +142,7 @@ def rebuild(graph):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize(("make", "form"), [(image, "onnx"), (sequence, "onnx"), (image, "litert")])
+@pytest.mark.parametrize(("make", "form"), EXPORTS)
 def test_what_is_read_computes_the_same(make, form, exported):
     path = exported(make, form)
     model = rebuild(read(path))
@@ -130,7 +151,7 @@ def test_what_is_read_computes_the_same(make, form, exported):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize(("make", "form"), [(image, "onnx"), (sequence, "onnx"), (image, "litert")])
+@pytest.mark.parametrize(("make", "form"), EXPORTS)
 def test_everything_is_recognised(make, form, exported):
     path = exported(make, form)
     kinds = [node.kind.kind for node in read(path)]

@@ -17,6 +17,7 @@ from opgraph.formats.exported.cutting import WHOLE, cropped
 from opgraph.formats.exported.graph import to_graph
 from opgraph.formats.exported.joins import is_zero, join_copies
 from opgraph.formats.exported.names import Unique
+from opgraph.formats.exported.one_axis import along_one_axis
 from opgraph.formats.exported.putting import join_common
 from opgraph.formats.exported.steps import MOST_STEPS, FullShape, Program, Step, TensorFacts
 from opgraph.formats.exported.wiring import Steps, replaced
@@ -38,6 +39,7 @@ __all__ = [
     "Table",
     "TensorFacts",
     "Unique",
+    "along_one_axis",
     "arithmetic",
     "cropped",
     "filled",

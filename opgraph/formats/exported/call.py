@@ -91,7 +91,7 @@ class Found:
         given: its attributes.
         weights: its arrays, by the op's names and in its axis order.
         reads: tensors it reads; all that are not constant when None.
-        swallows: tensors whose nodes vanish in this one.
+        swallows: names of nodes that vanish in this one, the first gives it its name.
         ends: what it reads where that are no tensors of the step.
         pad: zeros around each spatial axis, put by a node before it.
         perms: axis orders of its outputs; that of the inputs when None.
@@ -120,6 +120,7 @@ class Call:
         maker: the node that makes a tensor in that order, if no other step reads that.
         end: the output that a tensor is in that order, if there is one.
         node: the node that makes a tensor.
+        named: the node of a name.
         turns: whether the file turns maps whose channels are last, as converters do.
         raw: whether nothing is put together or taken apart.
     """
@@ -130,6 +131,7 @@ class Call:
     maker: Callable[[str], Made | None]
     end: Callable[[str], Endpoint | None]
     node: Callable[[str], Made]
+    named: Callable[[str], Made]
     turns: bool
     raw: bool = False
 

@@ -123,8 +123,9 @@ class _Maker:
         reader = self.table.readers.get(step.kind)
         if reader is None or not step.inputs or not step.outputs:
             return False
-        near = (partial(self._maker, perm), partial(self._source, perm), self._node)
-        call = Call(self.program, step, perm, *near, self.turns, self.raw)
+        near = (partial(self._maker, perm), partial(self._source, perm))
+        nodes = (self._node, self.made.__getitem__)
+        call = Call(self.program, step, perm, *near, *nodes, self.turns, self.raw)
         found = reader(call)
         return found is not None and self._accepted(call, found)
 
@@ -191,7 +192,7 @@ class _Maker:
         shapes: Sequence[Shape | None],
     ) -> None:
         step = call.step
-        gone = [self.made.pop(self.seen[tensor][0].node) for tensor in found.swallows]
+        gone = [self.made.pop(name) for name in found.swallows]
         for each in gone:
             self.unique.release(each.name)
         name = gone[0].name if gone else step.name
