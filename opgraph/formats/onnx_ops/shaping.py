@@ -87,13 +87,20 @@ def squeeze(call: Call) -> Found | None:
 
 
 def _with_one_axis(call: Call) -> Found | None:
-    """Unsqueeze of a turned tensor: the new axis of the node is the first one behind the batch."""
+    """A turned tensor with an axis of size 1 more or less: the node's first behind the batch."""
     axes, before, perm = call.attr("axes") or call.values(1), call.shape(0), call.perm
-    is_one = call.step.kind == "Unsqueeze" and axes is not None and len(axes) == 1
-    if not is_one or not axes or perm is None or not before or len(before) != len(perm):
+    if not axes or len(axes) != 1 or perm is None or not before or len(before) != len(perm):
         return None
+    if None in before[1:]:
+        return None
+    if call.step.kind == "Squeeze":
+        if len(perm) < 3 or not -len(perm) <= axes[0] < len(perm) or perm[axes[0]] != 1:
+            return None
+        turned = tuple(axis - (axis > 1) for axis in perm if axis != 1)
+        given = {"target_shape": before[2:]}
+        return Found("Reshape", given, reads=(call.input(0),), perms=(turned,))
     place = axes[0] % (len(perm) + 1)
-    if None in before[1:] or not place:
+    if not place:
         return None
     moved = [axis + (axis > 0) for axis in perm]
     turned = (*moved[:place], 1, *moved[place:])
