@@ -1,6 +1,6 @@
 """The graph of an ONNX file: nodes, shapes, and where the arrays stand; nothing is run.
 
-The only module of this package that imports `onnx`. The file is untrusted: its arrays stay where
+Only this module and `onnx_arrays` import `onnx`. The file is untrusted: its arrays stay where
 they are until they are asked for, what is left is bounded, and arrays in other files must lie
 beside it. Must not know which op a node is. See https://onnx.ai/onnx/repo-docs/IR.html
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opgraph.errors import FormatError
-from opgraph.formats.exported import MOST_STEPS, Program, Step, TensorFacts, to_graph
+from opgraph.formats.exported import MOST_STEPS, Program, Step, TensorFacts, Unique, to_graph
 from opgraph.formats.onnx_arrays import Arrays
 from opgraph.formats.onnx_constants import fold_constants
 from opgraph.formats.onnx_ops import TABLE, join
@@ -129,7 +129,7 @@ class _Reading:
         self.onnx, self.float32 = onnx, np.float32
         self.opset = next((o.version for o in model.opset_import if not o.domain), 1)
         self.constants: dict[str, WeightSource] = {}
-        self.taken: set[str] = set()
+        self.unique = Unique()
 
     def program(self) -> Program:
         graph = self.model.graph
@@ -176,7 +176,7 @@ class _Reading:
 
     def _step(self, node: Any) -> Step | None:
         outputs = tuple(node.output)
-        name = self._name(node.name or next((o for o in outputs if o), node.op_type))
+        name = self.unique(node.name or next((o for o in outputs if o), node.op_type))
         attrs = {a.name: self._value(node, a, name) for a in node.attribute}
         if node.op_type == "Constant" and not node.domain and len(outputs) == 1 and attrs:
             self._constant(node, outputs[0])
@@ -191,12 +191,6 @@ class _Reading:
         if node.domain not in ("", "ai.onnx"):
             attrs, kind = {"domain": node.domain, **attrs}, f"{node.domain}.{node.op_type}"
         return Step(kind, name, inputs, outputs, attrs)
-
-    def _name(self, name: str) -> str:
-        while name in self.taken:
-            name += "'"
-        self.taken.add(name)
-        return name
 
     def _constant(self, node: Any, name: str) -> None:
         (attribute, *_) = node.attribute

@@ -30,7 +30,7 @@ from opgraph.formats.networks import (
     to_node_link,
 )
 from opgraph.formats.onnx import read_onnx_file
-from opgraph.formats.tflite import read_tflite_file
+from opgraph.formats.tflite import IDENTIFIER, read_tflite_file
 from opgraph.graph import OpGraph
 from opgraph.text import parse, to_text
 
@@ -123,6 +123,8 @@ def _read_sniffed(path: Path) -> OpGraph:
         return read_keras_file(path)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return read_h5_file(path)
+    if head[4:8] == IDENTIFIER:
+        return read_tflite_file(path)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return _read_json(path)
     if b"\0" in head:

@@ -12,14 +12,13 @@ import math
 import mmap
 import re
 import struct
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from opgraph.errors import FormatError
-from opgraph.formats.exported import MOST_STEPS, Program, Step, TensorFacts, to_graph
+from opgraph.formats.exported import MOST_STEPS, Program, Step, TensorFacts, Unique, to_graph
 from opgraph.formats.quantized import dequantized
 from opgraph.formats.tflite_ops import COMMON, TABLE, join
 from opgraph.graph import OpGraph, WeightSource
@@ -83,7 +82,8 @@ class _Reading:
         self.model: Any = tflite.Model.GetRootAs(content, 0)
         self.constants: dict[str, WeightSource] = {}
         self.tensors: dict[str, TensorFacts] = {}
-        self.taken: Counter[str] = Counter()
+        self.unique, self.unique_step = Unique(), Unique()
+        self.seen: set[int] = set()
 
     def program(self) -> Program:
         if not self._length(self.model.SubgraphsLength()):
@@ -147,13 +147,9 @@ class _Reading:
         names = {-1: ""}
         for number in self._each(graph.TensorsLength()):
             tensor = graph.Tensors(number)
-            names[number] = self._unique(scope + (_text(tensor.Name()) or f"tensor {number}"))
+            names[number] = self.unique(scope + (_text(tensor.Name()) or f"tensor {number}"))
             self._tensor(tensor, names[number])
         return names
-
-    def _unique(self, name: str) -> str:
-        self.taken[name] += 1
-        return name if self.taken[name] == 1 else self._unique(f"{name} ({self.taken[name]})")
 
     def _tensor(self, tensor: Any, name: str) -> None:
         shape = tuple(self._numbers(tensor, "Shape"))
@@ -226,11 +222,8 @@ class _Reading:
         members = [m for m in outputs[0].split(";") if m] if outputs else []
         kernel = next((t for t in inputs[1:2] if t in self.constants and "/" in t), "")
         name = kernel.split(";")[0] or next(iter(members), kind)
-        self.taken["step " + name] += 1
-        if self.taken["step " + name] > 1:
-            name = f"{name} ({self.taken['step ' + name]})"
         listed = tuple(members) if len(members) > 1 else ()
-        return Step(kind, name, (*inputs, *inside), outputs, attrs, listed)
+        return Step(kind, self.unique_step(name), (*inputs, *inside), outputs, attrs, listed)
 
     def _kind(self, operator: Any) -> str:
         if not 0 <= operator.OpcodeIndex() < self.model.OperatorCodesLength():
@@ -259,9 +252,9 @@ class _Reading:
     def _inside(self, number: int) -> list[str]:
         """The arrays of a graph that an operator runs, once."""
         scope = f"graph {number}/"
-        if not 0 < number < self.model.SubgraphsLength() or self.taken[scope]:
+        if not 0 < number < self.model.SubgraphsLength() or number in self.seen:
             return []
-        self.taken[scope] += 1
+        self.seen.add(number)
         names = self._tensors(self.model.Subgraphs(number), scope)
         return [name for name in names.values() if name in self.constants]
 

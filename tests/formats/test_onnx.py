@@ -264,6 +264,26 @@ def test_a_tensor_that_is_needed_as_the_file_has_it_is_turned(graph_of):
     assert graph["c turned"].given["dims"] == (3, 1, 2)
 
 
+def test_others_go_on_with_the_channels_last(graph_of):
+    nodes = [
+        *IMAGE[:2],
+        ("Flatten", ["c"], ["f"], {}),
+        ("Relu", ["c"], ["r"], {}),
+        ("Transpose", ["r"], ["y"], {"perm": [0, 2, 3, 1]}),
+    ]
+    graph = graph_of(nodes, (None, 8, 8, 3), outputs=("f", "y"), w=ARRAYS["w"])
+    assert ops(graph) == ["Conv2D", "Permute", "Flatten", "ReLU"]
+    assert graph.inputs("relu_3")[0].node == "conv_1"
+
+
+def test_a_bias_is_not_taken_along_another_axis(graph_of):
+    """All sides are 8, so that only the order of the axes tells them apart."""
+    nodes = [*IMAGE[:2], ("Add", ["c", "b"], ["y"], {})]
+    arrays = {"w": numbers(8, 8, 3, 3), "b": numbers(8)}  # along the width of the file's tensor
+    graph = graph_of(nodes, (None, 8, 8, 8), **arrays)
+    assert ops(graph) == ["Conv2D", "Permute", "Opaque"]
+
+
 # Pieces put together -----------------------------------------------------------------------------
 
 

@@ -136,6 +136,10 @@ IMAGE = (None, 8, 9, 3)
 CASES = {
     "conv": ("CONV_2D", IMAGE, (None, 4, 9, 5), [numbers(5, 3, 3, 3), numbers(5)], CONV,
              "Conv2D", {"filters": 5, "kernel_size": (3, 3), "strides": (2, 1), "padding": "same"}),
+    "conv 3d": ("CONV_3D", (None, 4, 4, 4, 2), (None, 3, 3, 3, 5), [numbers(2, 2, 2, 2, 5)],
+                {"options": "Conv3DOptions", "StrideD": 1, "StrideH": 1, "StrideW": 1,
+                 "Padding": 1, "DilationDFactor": 1}, "Conv3D",
+                {"filters": 5, "kernel_size": (2, 2, 2), "padding": "valid", "use_bias": False}),
     "depthwise": ("DEPTHWISE_CONV_2D", IMAGE, (None, 8, 9, 6), [numbers(1, 3, 3, 6), numbers(6)],
                   {"options": "DepthwiseConv2DOptions", "StrideH": 1, "StrideW": 1},
                   "DepthwiseConv2D", {"kernel_size": (3, 3), "depth_multiplier": 2}),
@@ -145,8 +149,9 @@ CASES = {
              {"pool_size": (2, 3), "strides": (2, 3), "padding": "valid"}),
     "mean": ("MEAN", IMAGE, (None, 3), [np.array([1, 2], "int32")], {}, "GlobalAveragePooling2D",
              {}),
-    "pad": ("PAD", IMAGE, (None, 11, 9, 3), [np.array([0, 0, 1, 2, 0, 0, 0, 0], "int32")], {},
-            "ZeroPadding2D", {"padding": ((1, 2), (0, 0))}),
+    "pad": ("PAD", IMAGE, (None, 11, 9, 3),
+            [np.array([[0, 0], [1, 2], [0, 0], [0, 0]], "int32")], {}, "ZeroPadding2D",
+            {"padding": ((1, 2), (0, 0))}),
     "crop": ("STRIDED_SLICE", IMAGE, (None, 5, 9, 3), [np.array([0, 1, 0, 0], "int32"),
              np.array([0, 6, 0, 0], "int32"), np.array([1, 1, 1, 1], "int32")],
              {"options": "StridedSliceOptions", "BeginMask": 13, "EndMask": 13}, "Cropping2D",
@@ -282,6 +287,12 @@ def test_weights_in_half_precision(tmp_path, raw):
     assert list(graph.nodes) == ["x", "fc", "relu"]
     weight = graph["fc"].origin.weights["kernel"]
     np.testing.assert_array_equal(weight.read(), half.T.astype("float32"))
+
+
+def test_a_file_is_known_by_its_first_bytes(tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes(one("RELU", (None, 5), (None, 5)))
+    assert [kind for kind, _ in layers(read(path))] == ["ReLU"]
 
 
 # Damage ------------------------------------------------------------------------------------------

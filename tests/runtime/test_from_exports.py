@@ -21,6 +21,8 @@ from opgraph.formats import read  # noqa: E402
 from opgraph.runtime import build  # noqa: E402
 from tests.formats.onnx_models import numbers, saved  # noqa: E402
 from tests.formats.test_onnx import CASES  # noqa: E402
+from tests.formats.test_tflite import CASES as OPERATORS  # noqa: E402
+from tests.formats.test_tflite import one  # noqa: E402
 
 pytestmark = pytest.mark.tf
 
@@ -59,13 +61,34 @@ def sequence():
     return keras.Model(inputs, layers.Dense(2, activation="sigmoid", name="out")(x))
 
 
+def line():
+    """One axis, for which formats and converters use two."""
+    x = inputs = keras.Input((14, 3), name="x")
+    x = layers.Conv1D(5, 3, padding="same", activation="relu", name="conv_a")(x)
+    x = layers.LeakyReLU(name="between")(layers.MaxPooling1D(2, name="pool_a")(x))
+    x = layers.DepthwiseConv1D(3, depth_multiplier=2, bias_initializer="normal", name="dw")(x)
+    x = layers.Conv1D(4, 2, strides=2, bias_initializer="normal", name="conv_b")(x)
+    x = layers.GlobalMaxPooling1D(name="last")(x)
+    return keras.Model(inputs, layers.Dense(2, name="out")(x))
+
+
 EXPECTED = {
+    line: {"Conv1D": 2, "DepthwiseConv1D": 1, "MaxPooling1D": 1, "GlobalMaxPooling1D": 1},
     image: {"Conv2D": 2, "DepthwiseConv2D": 1, "SiLU": 1, "Conv2DTranspose": 1, "Dense": 2,
             "MaxPooling2D": 1, "AveragePooling2D": 1, "GlobalAveragePooling2D": 1,
             "ZeroPadding2D": 1, "LeakyReLU": 1, "Concatenate": 2, "Add": 1, "Softmax": 1},
     sequence: {"Embedding": 1, "LSTM": 1, "Dense": 2, "LayerNormalization": 1, "Tanh": 1,
                "GlobalAveragePooling1D": 1, "Sigmoid": 1},
 }  # fmt: skip
+
+
+EXPORTS = [
+    (image, "onnx"),
+    (sequence, "onnx"),
+    (line, "onnx"),
+    (image, "litert"),
+    (line, "litert"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +142,7 @@ def rebuild(graph):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize(("make", "form"), [(image, "onnx"), (sequence, "onnx"), (image, "litert")])
+@pytest.mark.parametrize(("make", "form"), EXPORTS)
 def test_what_is_read_computes_the_same(make, form, exported):
     path = exported(make, form)
     model = rebuild(read(path))
@@ -128,7 +151,7 @@ def test_what_is_read_computes_the_same(make, form, exported):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize(("make", "form"), [(image, "onnx"), (sequence, "onnx"), (image, "litert")])
+@pytest.mark.parametrize(("make", "form"), EXPORTS)
 def test_everything_is_recognised(make, form, exported):
     path = exported(make, form)
     kinds = [node.kind.kind for node in read(path)]
@@ -155,6 +178,42 @@ def test_each_operation_computes_the_same(case, tmp_path):
     model = rebuild(read(path))
     x = example(model)
     np.testing.assert_allclose(model(x, training=False), run(path, x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", [case for case in OPERATORS if OPERATORS[case][5]])
+def test_each_operator_of_tflite_computes_the_same(case, tmp_path):
+    kind, shape, out, arrays, options, *_ = OPERATORS[case]
+    path = tmp_path / "m.tflite"
+    path.write_bytes(one(kind, shape, out, arrays, **options))
+    model = rebuild(read(path))
+    x = example(model)[:1]
+    np.testing.assert_allclose(model(x, training=False), run(path, x), atol=1e-5, rtol=1e-5)
+
+
+GELUS = {
+    "x first": [("Mul", ["x", "more"], ["m"], {}), ("Mul", ["m", "half"], ["y"], {})],
+    "half first": [("Mul", ["half", "more"], ["m"], {}), ("Mul", ["m", "x"], ["y"], {})],
+    "half of x": [("Mul", ["x", "half"], ["m"], {}), ("Mul", ["m", "more"], ["y"], {})],
+}
+
+
+@pytest.mark.parametrize("case", GELUS)
+@pytest.mark.parametrize("half", [0.5, 0.4])
+def test_gelu_written_out(case, half, tmp_path):
+    arrays = {"root": np.float32(2**0.5), "one": np.float32(1), "half": np.float32(half)}
+    nodes = [
+        ("Div", ["x", "root"], ["d"], {}),
+        ("Erf", ["d"], ["e"], {}),
+        ("Add", ["e", "one"], ["more"], {}),
+        *GELUS[case],
+    ]
+    path = saved(tmp_path / "m.onnx", nodes, (None, 5), **arrays)
+    graph = read(path)
+    assert ([node.kind.kind for node in graph] == ["Input", "GELU"]) == (half == 0.5)
+    if half == 0.5:
+        model = rebuild(graph)
+        x = example(model)
+        np.testing.assert_allclose(model(x, training=False), run(path, x), atol=1e-5)
 
 
 RECURRENT = {

@@ -16,6 +16,8 @@ from opgraph.formats.exported.call import After, Call, Found, Made, Perm, Reader
 from opgraph.formats.exported.cutting import WHOLE, cropped
 from opgraph.formats.exported.graph import to_graph
 from opgraph.formats.exported.joins import is_zero, join_copies
+from opgraph.formats.exported.names import Unique
+from opgraph.formats.exported.one_axis import along_one_axis
 from opgraph.formats.exported.putting import join_common
 from opgraph.formats.exported.steps import MOST_STEPS, FullShape, Program, Step, TensorFacts
 from opgraph.formats.exported.wiring import Steps, replaced
@@ -36,6 +38,8 @@ __all__ = [
     "Steps",
     "Table",
     "TensorFacts",
+    "Unique",
+    "along_one_axis",
     "arithmetic",
     "cropped",
     "filled",

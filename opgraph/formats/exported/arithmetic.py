@@ -53,7 +53,7 @@ def bias_for(call: Call, tensor: str, array: WeightSource) -> Found | None:
         return None
     weights = {**made.weights, "bias": row(array)}
     return Found(made.kind.kind, {**made.given, "use_bias": True}, weights, (),
-                 swallows=(tensor,), ends=made.reads)  # fmt: skip
+                 swallows=(made.name,), ends=made.reads)  # fmt: skip
 
 
 def _is_first(made: Made) -> bool:
@@ -171,8 +171,8 @@ def _gated(call: Call) -> Found | None:
         tensor, other = call.input(slot), call.input(1 - slot)
         gate = call.maker(tensor)
         kind = None if gate is None else _gate(call, gate, other)
-        if kind is not None:
-            return Found(kind, {}, {}, (other,), (tensor,))
+        if kind is not None and gate is not None:
+            return Found(kind, {}, {}, (other,), (gate.name,))
     return None
 
 

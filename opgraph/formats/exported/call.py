@@ -91,7 +91,7 @@ class Found:
         given: its attributes.
         weights: its arrays, by the op's names and in its axis order.
         reads: tensors it reads; all that are not constant when None.
-        swallows: tensors whose nodes vanish in this one.
+        swallows: names of nodes that vanish in this one, the first gives it its name.
         ends: what it reads where that are no tensors of the step.
         pad: zeros around each spatial axis, put by a node before it.
         perms: axis orders of its outputs; that of the inputs when None.
@@ -117,9 +117,10 @@ class Call:
         program: the file.
         step: the operation.
         perm: the order in which all its inputs have the axes of the nodes that make them.
-        maker: the node that makes a tensor, if no other step reads that.
-        end: the output that a tensor is.
+        maker: the node that makes a tensor in that order, if no other step reads that.
+        end: the output that a tensor is in that order, if there is one.
         node: the node that makes a tensor.
+        named: the node of a name.
         turns: whether the file turns maps whose channels are last, as converters do.
         raw: whether nothing is put together or taken apart.
     """
@@ -128,8 +129,9 @@ class Call:
     step: Step
     perm: Perm | None
     maker: Callable[[str], Made | None]
-    end: Callable[[str], Endpoint]
+    end: Callable[[str], Endpoint | None]
     node: Callable[[str], Made]
+    named: Callable[[str], Made]
     turns: bool
     raw: bool = False
 

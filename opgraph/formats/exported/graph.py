@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from opgraph.errors import AttributeValueError, ShapeError
+from opgraph.formats.exported.agreeing import inside, is_same, op_shapes
 from opgraph.formats.exported.call import After, Call, Found, Made, Perm, Table, first, turned_back
-from opgraph.formats.exported.names import Name, name_nodes
-from opgraph.formats.exported.steps import FullShape, Program, Step
+from opgraph.formats.exported.names import Name, Unique, name_nodes
+from opgraph.formats.exported.steps import Program, Step
 from opgraph.graph import Edge, Endpoint, Node, OpGraph, Origin, WeightSource
 from opgraph.ops import Shape, require
 
@@ -42,8 +43,10 @@ class _Maker:
         self.program, self.table, self.raw = program, table, raw
         self.made: dict[str, Made] = {}
         self.seen: dict[str, tuple[Endpoint, Perm | None]] = {}
+        self.plain: dict[str, Endpoint] = {}
         self.used: set[str] = set()
         self.turns = False
+        self.unique = Unique()
 
     def graph(self) -> OpGraph:
         for tensor in self.program.inputs:
@@ -66,7 +69,7 @@ class _Maker:
 
     def _input(self, tensor: str) -> None:
         facts = self.program.facts(tensor)
-        shape = _inside(facts.shape)
+        shape = inside(facts.shape)
         given: dict[str, Any] = {} if shape is None else {"shape": shape}
         if facts.dtype not in (None, KERAS_DTYPE):
             given["dtype"] = facts.dtype
@@ -120,20 +123,25 @@ class _Maker:
         reader = self.table.readers.get(step.kind)
         if reader is None or not step.inputs or not step.outputs:
             return False
-        near = (self._maker, self._source, self._node)
-        call = Call(self.program, step, perm, *near, self.turns, self.raw)
+        near = (partial(self._maker, perm), partial(self._source, perm))
+        nodes = (self._node, self.made.__getitem__)
+        call = Call(self.program, step, perm, *near, *nodes, self.turns, self.raw)
         found = reader(call)
         return found is not None and self._accepted(call, found)
 
-    def _source(self, tensor: str) -> Endpoint:
-        return self.seen[tensor][0]
+    def _source(self, perm: Perm | None, tensor: str) -> Endpoint | None:
+        end, own = self.seen[tensor]
+        return end if own == perm else self.plain.get(tensor)
 
     def _node(self, tensor: str) -> Made:
         return self.made[self.seen[tensor][0].node]
 
-    def _maker(self, tensor: str) -> Made | None:
+    def _maker(self, perm: Perm | None, tensor: str) -> Made | None:
+        """The node that makes a tensor for this step alone, in the order the step is read in."""
         alone = self.program.readers.get(tensor) == 1 and not self.raw
-        return self._node(tensor) if alone and tensor in self.seen else None
+        if not alone or tensor not in self.seen or self.seen[tensor][1] != perm:
+            return None
+        return self._node(tensor)
 
     def _accepted(self, call: Call, found: Found) -> bool:
         """Add the node of an op, if it has the shapes and weights that the file says."""
@@ -146,7 +154,7 @@ class _Maker:
         given = {**found.given, **self._policy(call.step)}
         inputs = [self._shape(end) for end in ends]
         pad = None if found.pad is None else self._pad_shape(found, inputs)
-        shapes = _shapes(found, given, [pad] if pad else inputs)
+        shapes = op_shapes(found, given, [pad] if pad else inputs)
         if shapes is None or not self._agree(call, found, shapes):
             return False
         self._place(call, found, given, ends, shapes)
@@ -167,7 +175,7 @@ class _Maker:
             if perm is not None and len(perm) != len(full):
                 return False
             full = full if perm is None else turned_back(full, perm)
-            if not full or not _same((batch,), full[:1]) or not _same(shapes[port], full[1:]):
+            if not full or not is_same((batch,), full[:1]) or not is_same(shapes[port], full[1:]):
                 return False
         return True
 
@@ -184,7 +192,9 @@ class _Maker:
         shapes: Sequence[Shape | None],
     ) -> None:
         step = call.step
-        gone = [self.made.pop(self.seen[tensor][0].node) for tensor in found.swallows]
+        gone = [self.made.pop(name) for name in found.swallows]
+        for each in gone:
+            self.unique.release(each.name)
         name = gone[0].name if gone else step.name
         if found.pad is not None:
             ends = (self._padded(name, found, ends[0]),)
@@ -225,18 +235,17 @@ class _Maker:
         perm = _order(call, found, port)
         if full is not None and perm is not None and len(perm) == len(full):
             full = turned_back(full, perm)
-        return _inside(full)
+        return inside(full)
 
     def _add(self, made: Made) -> str:
-        while made.name in self.made:
-            made.name += "'"
+        made.name = self.unique(made.name)
         self.made[made.name] = made
         return made.name
 
     # Padding and order ---------------------------------------------------------------------------
 
     def _pad_shape(self, found: Found, inputs: Sequence[Shape | None]) -> Shape | None:
-        shapes = _shapes(Found(f"ZeroPadding{len(found.pad or ())}D"), _pad_given(found), inputs)
+        shapes = op_shapes(Found(f"ZeroPadding{len(found.pad or ())}D"), _pad_given(found), inputs)
         return shapes[0] if shapes else None
 
     def _padded(self, name: str, found: Found, end: Endpoint) -> Endpoint:
@@ -256,16 +265,20 @@ class _Maker:
         end, perm = self.seen[tensor]
         if perm is None:
             return end
+        if tensor not in self.plain:
+            self.plain[tensor] = self._turn(tensor, end, perm)
+        return self.plain[tensor]
+
+    def _turn(self, tensor: str, end: Endpoint, perm: Perm) -> Endpoint:
         facts = self.program.facts(tensor)
-        kind, given, arrays = "Permute", {"dims": perm[1:]}, {}
-        if perm[0] != 0:
+        kind, given = "Permute", dict[str, Any](dims=perm[1:])
+        if perm[0] != 0:  # the batch is moved, which no op does
             settings = {"module": self.program.language, "config": {"perm": list(perm)}}
             kind, given = "Opaque", {"class_name": "Transpose", "settings": settings, "arrays": {}}
-            given |= {} if facts.shape is None else {"output": _inside(facts.shape)}
-        made = Made(f"{tensor} turned", require(kind), given, arrays, (end,), (tensor,),
-                    (_inside(facts.shape),), facts.dtype)  # fmt: skip
-        self.seen[tensor] = Endpoint(self._add(made)), None
-        return self.seen[tensor][0]
+            given |= {} if facts.shape is None else {"output": inside(facts.shape)}
+        made = Made(f"{tensor} turned", require(kind), given, {}, (end,), (tensor,),
+                    (inside(facts.shape),), facts.dtype)  # fmt: skip
+        return Endpoint(self._add(made))
 
     def _shape(self, end: Endpoint) -> Shape | None:
         shapes = self.made[end.node].shapes
@@ -283,7 +296,7 @@ class _Maker:
         settings = {"module": self.program.language, "config": config}
         ends = tuple(self._plain(t) for t in step.inputs if t in self.seen)
         facts = [self.program.facts(tensor) for tensor in step.outputs]
-        shapes = tuple(_inside(fact.shape) for fact in facts)
+        shapes = tuple(inside(fact.shape) for fact in facts)
         given: dict[str, Any] = {"class_name": step.kind, "settings": settings}
         given["arrays"] = {
             t: list(source.shape) for t, source in arrays.items() if source.name not in self.used
@@ -310,43 +323,6 @@ def _order(call: Call, found: Found, port: int) -> Perm | None:
     if found.perms is not None:
         return found.perms[port] if port < len(found.perms) else None
     return call.perm
-
-
-def _shapes(
-    found: Found, given: Mapping[str, Any], inputs: Sequence[Shape | None]
-) -> list[Shape | None] | None:
-    """Output shapes of an op; None if it takes no such attributes or inputs, or other weights."""
-    try:
-        op = require(found.kind)(**given)
-        _, fewest, most = op.slots()
-        if len(inputs) < fewest or (most is not None and len(inputs) > most):
-            return None
-        if any(shape is None for shape in inputs):
-            return [None] if not found.weights else None
-        output = op.shape(*inputs)
-        weights = op.weights(*inputs) or {}
-    except (AttributeValueError, ShapeError):
-        return None
-    if list(weights) != list(found.weights):
-        return None
-    if not all(_same(weight.shape, found.weights[name].shape) for name, weight in weights.items()):
-        return None
-    return list(output) if isinstance(output, list) else [output]
-
-
-def _same(one: FullShape | None, other: FullShape | None) -> bool:
-    """Whether two shapes do not contradict each other."""
-    if one is None or other is None:
-        return True
-    pairs = zip(one, other, strict=False)
-    return len(one) == len(other) and all(a is None or b is None or a == b for a, b in pairs)
-
-
-def _inside(shape: FullShape | None) -> Shape | None:
-    """A shape without its batch; None where there is none, or where it is empty."""
-    if not shape or any(dim is not None and dim < 1 for dim in shape[1:]):
-        return None
-    return tuple(shape[1:])
 
 
 def _said(given: Mapping[str, Any]) -> dict[str, Any]:

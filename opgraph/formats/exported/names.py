@@ -16,6 +16,31 @@ class Name(NamedTuple):
     scope: str | None
 
 
+class Unique:
+    """Gives out each name once: a number stands behind one that is taken.
+
+    >>> unique = Unique()
+    >>> unique("a"), unique("a"), unique("a")
+    ('a', 'a (2)', 'a (3)')
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def __call__(self, name: str) -> str:
+        """The name, or what it becomes."""
+        found = name
+        while found in self.counts:
+            self.counts[name] += 1
+            found = f"{name} ({self.counts[name]})"
+        self.counts[found] = 1
+        return found
+
+    def release(self, name: str) -> None:
+        """Let a name be given out again."""
+        self.counts.pop(name, None)
+
+
 def name_nodes(nodes: Mapping[str, WeightSource | None]) -> dict[str, Name]:
     """A unique name for each node.
 
@@ -34,7 +59,7 @@ def name_nodes(nodes: Mapping[str, WeightSource | None]) -> dict[str, Name]:
     paths = {n: path[shared:] if len(path) > shared + 1 else path[-1:] for n, path in paths.items()}
     inside = Counter(tuple(path[:end]) for path in paths.values() for end in range(1, len(path)))
     whole = {tuple(path) for path in paths.values()}
-    taken: set[str] = set()
+    taken = Unique()
     return {name: _named(path, inside, whole, taken) for name, path in paths.items()}
 
 
@@ -42,16 +67,13 @@ def _named(
     path: Sequence[str],
     inside: Counter[tuple[str, ...]],
     whole: set[tuple[str, ...]],
-    taken: set[str],
+    taken: Unique,
 ) -> Name:
     end = len(path)
     while end > 1 and inside[tuple(path[: end - 1])] == 1 and tuple(path[: end - 1]) not in whole:
         end -= 1
     short = "/".join(path[:end]).strip() or "node"
-    while short in taken:
-        short += "'"
-    taken.add(short)
-    return Name(short, "/".join(path[:-1]) or None)
+    return Name(taken(short), "/".join(path[:-1]) or None)
 
 
 def _path(name: str, weight: WeightSource | None) -> list[str]:

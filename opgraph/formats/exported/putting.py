@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from opgraph.formats.exported.arithmetic import join_scales
+from opgraph.formats.exported.gelu import join_gelus
 from opgraph.formats.exported.joins import join_copies, join_indices, join_rows, join_shapes
 from opgraph.formats.exported.layer_norm import join_layer_norms
 from opgraph.formats.exported.steps import Program
 from opgraph.formats.exported.wiring import without_unused
 
-JOINS = (join_copies, join_rows, join_indices, join_shapes, join_layer_norms)
+JOINS = (join_copies, join_rows, join_indices, join_shapes, join_layer_norms, join_gelus)
 
 
 def join_common(program: Program, before: Program, product: str, total: str) -> Program:

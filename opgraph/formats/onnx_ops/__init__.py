@@ -97,7 +97,7 @@ RECURRENT: dict[str, Reader] = {
 ANY_ORDER = {**WINDOWS, **NORMALIZATION, **ACTIVATIONS, **MERGES, **UNCHANGED}
 TABLE = Table(
     readers=ANY_ORDER | DENSE | SHAPING | RECURRENT,
-    any_order=frozenset({*ANY_ORDER, "Squeeze"}),
+    any_order=frozenset({*ANY_ORDER, "Squeeze", "Unsqueeze"}),
     order_of_first=frozenset(RECURRENT),
     turned=shaping.turned,
 )

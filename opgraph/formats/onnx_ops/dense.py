@@ -51,7 +51,7 @@ def embedding(call: Call) -> Found | None:
     given = {"input_dim": table.shape[0], "output_dim": table.shape[1]}
     cast = call.maker(call.input(1))
     if cast is not None and cast.given.get("class_name") == "Cast" and len(cast.reads) == 1:
-        return Found("Embedding", given, {"embeddings": table}, (), (call.input(1),), cast.reads)
+        return Found("Embedding", given, {"embeddings": table}, (), (cast.name,), cast.reads)
     return Found("Embedding", given, {"embeddings": table})
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from opgraph.formats.exported import Call, Found, FullShape, Perm, Program, Step, first
+from opgraph.formats.exported import (
+    Call,
+    Found,
+    FullShape,
+    Perm,
+    Program,
+    Step,
+    along_one_axis,
+    first,
+)
 
 
 def turned(step: Step, program: Program) -> Perm | None:
@@ -74,7 +83,29 @@ def squeeze(call: Call) -> Found | None:
     """Squeeze and Unsqueeze: axes of size 1 come and go."""
     after = call.full(call.step.outputs[0])
     pooled = None if after is None else squeezed(call, after)
-    return pooled or reshape(call)
+    return pooled or along_one_axis(call) or _with_one_axis(call) or reshape(call)
+
+
+def _with_one_axis(call: Call) -> Found | None:
+    """A turned tensor with an axis of size 1 more or less: the node's first behind the batch."""
+    axes, before, perm = call.attr("axes") or call.values(1), call.shape(0), call.perm
+    if not axes or len(axes) != 1 or perm is None or not before or len(before) != len(perm):
+        return None
+    if None in before[1:]:
+        return None
+    if call.step.kind == "Squeeze":
+        if len(perm) < 3 or not -len(perm) <= axes[0] < len(perm) or perm[axes[0]] != 1:
+            return None
+        turned = tuple(axis - (axis > 1) for axis in perm if axis != 1)
+        given = {"target_shape": before[2:]}
+        return Found("Reshape", given, reads=(call.input(0),), perms=(turned,))
+    place = axes[0] % (len(perm) + 1)
+    if not place:
+        return None
+    moved = [axis + (axis > 0) for axis in perm]
+    turned = (*moved[:place], 1, *moved[place:])
+    given = {"target_shape": (1, *before[1:])}
+    return Found("Reshape", given, reads=(call.input(0),), perms=(turned,))
 
 
 def squeezed(call: Call, after: FullShape) -> Found | None:
@@ -85,7 +116,7 @@ def squeezed(call: Call, after: FullShape) -> Found | None:
     given: dict[str, Any] = {**made.given}
     if call.step.kind != "Squeeze" or not given.pop("keepdims", False):
         return None
-    return Found(made.kind.kind, given, {}, (), (call.input(0),), made.reads, perms=(None,))
+    return Found(made.kind.kind, given, {}, (), (made.name,), made.reads, perms=(None,))
 
 
 def concat(call: Call) -> Found | None:

@@ -39,6 +39,7 @@ COMMON = {
 
 LAYERS: dict[str, Reader] = {
     "CONV_2D": layers.conv,
+    "CONV_3D": layers.conv_3d,
     "DEPTHWISE_CONV_2D": layers.depthwise,
     "TRANSPOSE_CONV": layers.transposed,
     "FULLY_CONNECTED": layers.dense,

@@ -78,6 +78,23 @@ def conv(call: Call) -> Found | None:
     return Found("Conv2D", given | {"use_bias": bool(bias)}, {"kernel": turned, **bias})
 
 
+def conv_3d(call: Call) -> Found | None:
+    """CONV_3D: kernels as Keras has them."""
+    kernel = call.constant(1)
+    if kernel is None or len(kernel.shape) != 5 or not call.is_data(0):
+        return None
+    *size, _, filters = kernel.shape
+    bias = _bias(call, 2, filters)
+    gaps = tuple(call.attr(f"dilation_{side}_factor", 1) for side in "dhw")
+    if bias is None:
+        return None
+    given: dict[str, Any] = {"filters": filters, "kernel_size": tuple(size)}
+    given["strides"] = tuple(call.attr(f"stride_{side}", 1) for side in "dhw")
+    given |= {"padding": str(call.attr("padding", "VALID")).lower(), "use_bias": bool(bias)}
+    given |= {"dilation_rate": gaps} if max(gaps) > 1 else {}
+    return Found("Conv3D", given, {"kernel": kernel, **bias})
+
+
 def depthwise(call: Call) -> Found | None:
     """DEPTHWISE_CONV_2D: kernels of (1, height, width, channels * n)."""
     kernel, shape = call.constant(1), call.shape(0)

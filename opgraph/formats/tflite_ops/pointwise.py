@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from opgraph.formats.exported import Call, Found, Reader
+from opgraph.formats.exported import Call, Found, Reader, along_one_axis
 
 
 def plain(kind: str, given: Mapping[str, Any] | None = None) -> Reader:
@@ -47,6 +47,8 @@ def reshape(call: Call) -> Found | None:
     before, after = call.shape(0), call.full(call.step.outputs[0])
     if not before or not after or None in (*before[1:], *after[1:]):
         return None
+    if (found := along_one_axis(call)) is not None:
+        return found
     if before == after:
         return Found("Identity", reads=(call.input(0),))
     if len(after) == 2 and len(before) > 2:
