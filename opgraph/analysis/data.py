@@ -50,6 +50,7 @@ def folds_as_data(folded: Folded) -> list[dict[str, Any]]:
 
 def _node(analysis: Analysis, fact: NodeFacts) -> dict[str, Any]:
     node = fact.node
+    origin = {} if node.origin is None else {"origin": node.origin.as_dict()}
     return {
         "name": node.name,
         "label": node.label,
@@ -73,6 +74,7 @@ def _node(analysis: Analysis, fact: NodeFacts) -> dict[str, Any]:
         "weight_bytes": fact.weight_bytes,
         "receptive_field": _field(fact.receptive_field),
         "depth": fact.depth,
+        **origin,
     }
 
 

@@ -10,6 +10,7 @@ from opgraph.api.comparing import diff
 from opgraph.api.curves import draw_curves
 from opgraph.api.debugging import debug
 from opgraph.api.exporting import export_run
+from opgraph.api.exporting_models import export_model
 from opgraph.api.functions import (
     build,
     evaluate,
@@ -43,6 +44,7 @@ __all__ = [
     "draw_curves",
     "dry_run",
     "evaluate",
+    "export_model",
     "export_run",
     "from_keras",
     "lesson",

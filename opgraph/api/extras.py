@@ -17,6 +17,8 @@ PACKAGES = {
     "h5py": ("h5py", "train"),
     "starlette": ("starlette", "serve"),
     "uvicorn": ("uvicorn", "serve"),
+    "onnx": ("onnx", "onnx"),
+    "tflite": ("tflite", "tflite"),
     "tomli_w": ("tomli-w", "train"),
 }
 

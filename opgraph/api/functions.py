@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 _TEXT = re.compile(r"[\n→⟶⇒]|->|=>|-->")
 
 
-def read(source: Any, *, name: str | None = None, is_path: bool | None = None) -> Graph:
+def read(
+    source: Any, *, name: str | None = None, is_path: bool | None = None, raw: bool = False
+) -> Graph:
     """Read a graph from a file, from the text of an edge list, or from a Keras model.
 
     Args:
         source: a path; or a text with at least one arrow or line end; or a `keras.Model`.
         name: what to call the graph; the file's name when left out.
         is_path: say so where a text could be taken for the one or the other.
+        raw: of an exported graph, one node for each operation, as it stands in the file.
 
     Raises:
         OpgraphError: it cannot be read; all findings at once, each with line and column.
@@ -43,14 +46,14 @@ def read(source: Any, *, name: str | None = None, is_path: bool | None = None) -
         return from_keras(source)
     if is_path is None:
         is_path = isinstance(source, Path) or not _TEXT.search(source)
-    return _read_file(Path(source), name) if is_path else _read_text(str(source), name)
+    return _read_file(Path(source), name, raw) if is_path else _read_text(str(source), name)
 
 
-def _read_file(path: Path, name: str | None) -> Graph:
+def _read_file(path: Path, name: str | None, raw: bool) -> Graph:
     from opgraph.formats import read as read_format
 
     with needed_for(f"reading {path.name}"):
-        graph = read_format(path)
+        graph = read_format(path, raw)
     return Graph(graph.renamed(name) if name else graph)
 
 
@@ -85,21 +88,27 @@ def from_keras(model: Any) -> Graph:
     return Graph(graph)
 
 
-def build(graph: Any, *, seed: int | None = None) -> Any:
+def build(graph: Any, *, seed: int | None = None, weights: str | Path | bool | None = None) -> Any:
     """Build the functional `keras.Model` of a graph.
 
     Args:
         graph: a `Graph`, or whatever `read` takes.
         seed: makes initial weights and dropout masks repeatable, node by node.
+        weights: a `.keras`, `.weights.h5`, `.h5` or `.safetensors` file or a run (`runs/a@200`) to
+            take weights from, where names and shapes agree; True for those of the file that the
+            graph was read from; initial values when left out.
 
     Returns:
         The model. `opgraph.node_names(model)` maps its layers to the nodes of the graph.
 
     Raises:
-        OpgraphError: the graph has faults, or Keras refuses a node.
+        OpgraphError: the graph has faults, Keras refuses a node, or no weight fits.
         MissingDependencyError: TensorFlow is not installed.
     """
-    return needed_runtime().build(_completed(read(graph)), seed=seed).model
+    runtime = needed_runtime()
+    built = runtime.build(_completed(read(graph)), seed=seed)
+    runtime.start(built, str(weights) if isinstance(weights, Path) else weights)
+    return built.model
 
 
 def node_names(model: Any) -> dict[str, str]:

@@ -134,15 +134,21 @@ class Graph:
 
         return to_text(self.inner, defaults)
 
-    def save(self, path: str | Path) -> None:
-        """Write the graph in the format that the suffix names: `.txt`, `.json` or `.py` (Keras).
+    def save(self, path: str | Path, *, weights: str | Path | bool = False) -> None:
+        """Write the graph in the format that the suffix names, such as `.txt`, `.dot` or `.keras`.
+
+        Args:
+            path: the file; see `docs/reference/formats.md` for all suffixes.
+            weights: for `.keras`, which is a model: a file or run to take weights from, or True for
+                those of the file that the graph was read from.
 
         Raises:
-            FormatError: no format has this suffix.
+            FormatError: no format has this suffix, or it has no place for weights.
+            OpgraphError: the model cannot be built, or no weight fits.
         """
-        from opgraph.formats import write
+        from opgraph.api.saving import save
 
-        write(self.analyze().graph, Path(path))
+        save(self.analyze().graph, Path(path), weights)
 
     def to_graphviz(self) -> Any:
         """The graph as a `graphviz.Digraph`; needs the package `graphviz`."""
@@ -150,11 +156,11 @@ class Graph:
 
         return to_graphviz(self.analyze())
 
-    def build(self, seed: int | None = None) -> Any:
+    def build(self, seed: int | None = None, weights: str | Path | bool = False) -> Any:
         """The graph as a `keras.Model`; needs TensorFlow. See `opgraph.build`."""
         from opgraph.api.functions import build
 
-        return build(self, seed=seed)
+        return build(self, seed=seed, weights=weights)
 
     def trace(self, data: Any = "digits", **options: Any) -> Any:
         """Train the graph and measure every node at every step. See `opgraph.trace`."""

@@ -8,7 +8,7 @@ import click
 
 from opgraph.cli.check_lint import lint_file, lint_options, print_report, refuse_without_lint
 from opgraph.cli.console import print_error, print_json
-from opgraph.cli.options import analyzed, graph_options, json_option
+from opgraph.cli.options import analyzed, graph_options, json_option, raw_option
 from opgraph.errors import OpgraphError, Problems, raise_all
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: opgraph check network.txt --lint --ignore OG101")
 @graph_options
+@raw_option
 @json_option
 @lint_options
 def command(
@@ -25,6 +26,7 @@ def command(
     settings: tuple[str, ...],
     input_shape: Shape | None,
     classes: int | None,
+    raw: bool,
     as_json: bool,
     is_lint: bool,
     **options: Any,
@@ -39,7 +41,7 @@ def command(
     if not is_lint:
         refuse_without_lint(options)
     try:
-        analysis = analyzed(file, settings, input_shape, classes)
+        analysis = analyzed(file, settings, input_shape, classes, raw)
         raise_all([] if is_lint else analysis.errors)
         report = lint_file(file, analysis, options) if is_lint else None
     except OpgraphError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opgraph.cli.console import print_error
-from opgraph.cli.options import analyzed, by_comma, fold_options, graph_options
+from opgraph.cli.options import analyzed, by_comma, fold_options, graph_options, raw_option
 
 if TYPE_CHECKING:
     from opgraph.analysis import Analysis
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
               help="Who lays the graph out; dot is Graphviz's.")  # fmt: skip
 @click.option("--title", default=None, help="A heading above the picture.")
 @fold_options("auto")
+@raw_option
 @click.option("--legend/--no-legend", default=True, help="Explain colours and marks.")
 def command(
     file: str | None,
@@ -51,6 +52,7 @@ def command(
     output: str | None,
     annotate: tuple[str, ...],
     run: str | None,
+    raw: bool,
     **options: Any,
 ) -> int:
     """Draw a graph, each node with its op, output shape and parameters.
@@ -63,7 +65,7 @@ def command(
     recorded = _open(run)
     if file is None and recorded is None:
         raise click.UsageError("name a FILE to draw, or a recorded training: --run RUN")
-    analysis = _analysis(file, recorded, settings, input_shape, classes)
+    analysis = _analysis(file, recorded, settings, input_shape, classes, raw)
     record = None if recorded is None else recorded.record
     target = output or f"{_stem(file, recorded)}.svg"
     path = None if target == "-" else target
@@ -91,10 +93,11 @@ def _analysis(
     settings: tuple[str, ...],
     input_shape: Shape | None,
     classes: int | None,
+    raw: bool,
 ) -> Analysis:
     """The facts of the graph in the file, or of the one that was trained."""
     if file is not None or run is None:
-        return analyzed(file or "-", settings, input_shape, classes)
+        return analyzed(file or "-", settings, input_shape, classes, raw)
     graph = run.graph.set(*settings) if settings else run.graph
     return graph.analyze(input_shape, classes)
 

@@ -100,13 +100,21 @@ def fold_options(default: str) -> Callable[[Command], Command]:
     return lambda command: options[0](options[1](command))
 
 
+def raw_option(command: Command) -> Command:
+    """The flag `--raw`."""
+    option = click.option("--raw", is_flag=True,
+                          help="Of an exported graph, one node for each operation of the file,"
+                          " nothing put together.")  # fmt: skip
+    return option(command)
+
+
 def json_option(command: Command) -> Command:
     """The flag `--json`."""
     option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     return option(command)
 
 
-def read_graph(file: str, settings: tuple[str, ...]) -> Graph:
+def read_graph(file: str, settings: tuple[str, ...], raw: bool = False) -> Graph:
     """Read the graph that a command names; `-` is stdin.
 
     Raises:
@@ -121,12 +129,16 @@ def read_graph(file: str, settings: tuple[str, ...]) -> Graph:
             raise ParseError("nothing came from stdin", hint=hint)
         graph = read(text, name="stdin", is_path=False)
     else:
-        graph = read(file, is_path=True)
+        graph = read(file, is_path=True, raw=raw)
     return graph.set(*settings) if settings else graph
 
 
 def analyzed(
-    file: str, settings: tuple[str, ...], input_shape: Shape | None, classes: int | None
+    file: str,
+    settings: tuple[str, ...],
+    input_shape: Shape | None,
+    classes: int | None,
+    raw: bool = False,
 ) -> Analysis:
     """Read a graph and find out everything about it; what is wrong stands in `errors`."""
-    return read_graph(file, settings).analyze(input_shape, classes)
+    return read_graph(file, settings, raw).analyze(input_shape, classes)

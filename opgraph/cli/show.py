@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opgraph.cli.console import can_print, console, print_error, print_json
-from opgraph.cli.options import analyzed, fold_options, graph_options, json_option
+from opgraph.cli.options import analyzed, fold_options, graph_options, json_option, raw_option
 
 if TYPE_CHECKING:
     from opgraph.ops import Shape
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: opgraph show network.txt --set 'dropout.rate=0.3'")
 @graph_options
 @fold_options("none")
+@raw_option
 @json_option
 def command(
     file: str,
@@ -24,6 +25,7 @@ def command(
     classes: int | None,
     fold: str,
     opened: tuple[str, ...],
+    raw: bool,
     as_json: bool,
 ) -> int:
     """Print the table of a graph: shapes, parameters, operations, memory, receptive field.
@@ -34,7 +36,7 @@ def command(
     from opgraph.analysis import fold as fold_regions
     from opgraph.render import facts_table
 
-    analysis = analyzed(file, settings, input_shape, classes)
+    analysis = analyzed(file, settings, input_shape, classes, raw)
     if as_json:
         print_json(
             as_data(analysis) | {"folds": folds_as_data(fold_regions(analysis, fold, opened))}

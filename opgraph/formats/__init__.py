@@ -1,4 +1,4 @@
-"""Other files than edge lists: JSON, Keras configurations and `.keras` files, Keras source.
+"""Other files than edge lists: JSON, Keras models and source, ONNX, TFLite, GraphML, tensors.
 
 Reads and writes graphs, and writes tensors; must not know how they are drawn, built or trained, and
 never executes what it reads. TensorFlow is not needed.

@@ -24,8 +24,8 @@ from opgraph.formats.keras_model import (
     input_shape,
     read_model,
 )
-from opgraph.formats.keras_options import KERAS_DTYPE
-from opgraph.graph import Edge, Endpoint, Node, OpGraph
+from opgraph.formats.keras_options import KERAS_DTYPE, policy_name
+from opgraph.graph import Edge, Endpoint, Node, OpGraph, Origin
 from opgraph.ops import require
 
 MOST_NODES = 200_000
@@ -143,7 +143,8 @@ class _Reader:
         given: dict[str, Any] = {} if shape is None else {"shape": shape}
         if isinstance(dtype, str) and dtype != KERAS_DTYPE:
             given["dtype"] = dtype
-        self.nodes[entry.name] = Node(entry.name, require("Input"), given)
+        origin = _origin(entry, "")
+        self.nodes[entry.name] = Node(entry.name, require("Input"), given, origin=origin)
         return Endpoint(entry.name)
 
     def _single(self, entry: Entry, index: int, spot: _Spot, use: Use, ends: _Ends) -> str:
@@ -151,7 +152,9 @@ class _Reader:
             raise FormatError(f"more than {MOST_NODES:,} nodes", where=entry.where)
         name, first = self._free(spot.name(entry, index)), f"{spot.first}{entry.name}"
         given = use.given if spot.trainable else {**use.given, "trainable": False}
-        self.nodes[name] = Node(name, use.kind, given, shares=first if name != first else None)
+        shares = first if name != first else None
+        origin = _origin(entry, spot.first)
+        self.nodes[name] = Node(name, use.kind, given, shares=shares, origin=origin)
         for slot, tensor in enumerate(use.sources):
             source = ends(tensor, f"{entry.where}.inbound_nodes[{index}]")
             self.edges.append(Edge(source.node, name, slot, source.port))
@@ -190,6 +193,12 @@ class _Reader:
             nodes[marker] = Node(marker, require("Identity"))
             edges.append(Edge(end.node, marker, 0, end.port))
         return OpGraph(nodes.values(), edges, name)
+
+
+def _origin(entry: Entry, prefix: str) -> Origin:
+    dtype = policy_name(entry.config.get("dtype"))
+    said = dtype if isinstance(dtype, str) else KERAS_DTYPE if dtype is None else None
+    return Origin((f"{prefix}{entry.name}",), said, prefix.rstrip("/") or None)
 
 
 def _uses(model: KerasModel) -> dict[CallKey, Use]:

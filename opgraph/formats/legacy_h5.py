@@ -1,17 +1,21 @@
-"""The structure of a model in a legacy `.h5` file: its attribute `model_config`, nothing else.
+"""The structure of a model in a legacy `.h5` file: its attribute `model_config`.
 
-The only module of this package that imports `h5py`. The file is untrusted: no weight is read, no
-link is followed, nothing is unpickled. Must not know what a configuration means.
+The file is untrusted: no link is followed, nothing is unpickled, and no weight is read before it is
+asked for. Must not know what a configuration means.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from opgraph.errors import FormatError
 from opgraph.formats.archive import MOST_BYTES
+from opgraph.formats.keras_arrays import with_weights
 from opgraph.formats.keras_config import read_config
 from opgraph.graph import OpGraph
 
@@ -19,7 +23,7 @@ ATTRIBUTE = "model_config"
 
 
 def read_h5_file(path: Path) -> OpGraph:
-    """The graph of the model in a legacy `.h5` file; its weights are left alone.
+    """The graph of the model in a legacy `.h5` file; its weights wait to be asked for.
 
     Raises:
         FormatError: it is not such a file, or it is damaged or absurdly large.
@@ -31,17 +35,23 @@ def read_h5_file(path: Path) -> OpGraph:
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{ATTRIBUTE} is not JSON: {error}", where=str(path)) from None
     try:
-        return read_config(data)
+        return with_weights(read_config(data), path, partial(_opened, path))
     except FormatError as error:
         error.where = f"{path}/{ATTRIBUTE}: {error.where}"
         raise
 
 
-def _config_text(path: Path) -> str | bytes:
+@contextmanager
+def _opened(path: Path) -> Generator[Any]:
     import h5py
 
+    with path.open("rb") as opened, h5py.File(opened, "r") as file:
+        yield file
+
+
+def _config_text(path: Path) -> str | bytes:
     try:
-        with path.open("rb") as opened, h5py.File(opened, "r") as file:
+        with _opened(path) as file:
             if ATTRIBUTE not in file.attrs:
                 raise FormatError(
                     f"an HDF5 file without the attribute {ATTRIBUTE!r}",

@@ -18,11 +18,10 @@ from xml.etree.ElementTree import ParseError as XmlError
 import networkx as nx
 
 from opgraph.errors import FormatError
+from opgraph.formats.drawn import MOST_NODES, Box, node_of
 from opgraph.formats.json import FORMAT, VERSION, from_json, to_json
 from opgraph.graph import OpGraph
-from opgraph.ops import find, guess
 
-MOST_NODES = 200_000
 _ILLEGAL_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DAMAGE = (
     nx.NetworkXException,
@@ -105,7 +104,11 @@ def _plain(graph: OpGraph) -> nx.MultiDiGraph[str]:
 def _graph(plain: Any) -> OpGraph:
     if plain.number_of_nodes() > MOST_NODES:
         raise FormatError(f"more than {MOST_NODES:,} nodes")
-    records = {ident: _record(str(ident), data) for ident, data in plain.nodes(data=True)}
+    sources = {ident for ident, count in plain.in_degree() if not count}
+    records = {
+        ident: _record(str(ident), data, is_source=ident in sources)
+        for ident, data in plain.nodes(data=True)
+    }
     free: dict[str, int] = {}
     edges: list[dict[str, Any]] = []
     for source, target, data in plain.edges(data=True):
@@ -129,7 +132,7 @@ def _graph(plain: Any) -> OpGraph:
     )
 
 
-def _record(ident: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def _record(ident: str, data: Mapping[str, Any], *, is_source: bool) -> dict[str, Any]:
     """The node as opgraph's JSON has it: its record, or what its op, label or id say."""
     if isinstance(text := data.get("record"), str):
         try:
@@ -139,12 +142,13 @@ def _record(ident: str, data: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(record, dict) or not isinstance(record.get("name"), str):
             raise FormatError("expected an object with a name", where=f"{ident}.record")
         return record
-    label = str(data.get("label") or ident)
-    op = data.get("op")
-    kind = find(op) if isinstance(op, str) else guess(label) or guess(ident)
-    if kind is None:
-        return {"name": ident, "op": "Opaque", "given": {"class_name": str(op or label)}}
-    return {"name": ident, "op": kind.kind, "guessed": not isinstance(op, str)}
+    label, op = data.get("label"), data.get("op")
+    box = Box(
+        ident,
+        op=op if isinstance(op, str) else None,
+        label=str(label) if label and label != ident else None,
+    )
+    return to_json(OpGraph([node_of(box, is_source=is_source)], []))["nodes"][0]
 
 
 def _said(error: BaseException) -> str:

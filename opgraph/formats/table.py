@@ -14,10 +14,14 @@ from typing import Any
 from opgraph.errors import FormatError, Source, suggest
 from opgraph.files import write_text
 from opgraph.formats.archive import MOST_BYTES, read_keras_file
+from opgraph.formats.dot import from_dot, to_dot
+from opgraph.formats.graphdef import is_saved_model, read_pb_file, read_saved_model_folder
 from opgraph.formats.json import FORMAT, from_json, to_json
 from opgraph.formats.keras_config import read_config
 from opgraph.formats.keras_source import to_source
 from opgraph.formats.legacy_h5 import read_h5_file
+from opgraph.formats.mermaid import to_mermaid
+from opgraph.formats.mermaid_reader import from_mermaid
 from opgraph.formats.networks import (
     from_graphml,
     from_node_link,
@@ -25,27 +29,46 @@ from opgraph.formats.networks import (
     to_graphml,
     to_node_link,
 )
+from opgraph.formats.onnx import read_onnx_file
+from opgraph.formats.tflite import IDENTIFIER, read_tflite_file
 from opgraph.graph import OpGraph
 from opgraph.text import parse, to_text
 
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file: its suffixes, and how a graph is read from it or written to it."""
+    """A kind of file: its suffixes, and how a graph is read from it or written to it.
+
+    Attributes:
+        name: what users call it.
+        suffixes: with their dots, in small letters.
+        read: makes the graph of a file; None if it cannot be read.
+        to_text: makes the text of a file; None if it cannot be written.
+        has_raw: whether `read` takes `raw`, to leave operations as they stand in the file.
+        is_built: whether a file is written by `runtime.save_keras`, for it is more than a graph.
+    """
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path], OpGraph] | None = None
+    read: Callable[..., OpGraph] | None = None
     to_text: Callable[[OpGraph], str] | None = None
+    has_raw: bool = False
+    is_built: bool = False
 
 
-def read(path: Path) -> OpGraph:
+def read(path: Path, raw: bool = False) -> OpGraph:
     """Read a graph from a file, in the format that its suffix or its first bytes name.
+
+    Args:
+        path: of the file.
+        raw: one node for each operation of an exported graph, nothing put together.
 
     Raises:
         FormatError: the file cannot be read, or no format is recognised.
         OpgraphError: what is wrong with its content.
     """
+    if is_saved_model(path):
+        return read_saved_model_folder(path, raw=raw)
     found = _format_of(path)
     if found is None:
         return _read_sniffed(path)
@@ -53,7 +76,7 @@ def read(path: Path) -> OpGraph:
         raise FormatError(
             f"{found.name} can be written, not read", where=str(path), hint=_known("read")
         )
-    return found.read(path)
+    return found.read(path, raw=raw) if found.has_raw else found.read(path)
 
 
 def write(graph: OpGraph, path: Path) -> None:
@@ -64,6 +87,10 @@ def write(graph: OpGraph, path: Path) -> None:
     """
     suffix = path.suffix.lower()
     found = _format_of(path)
+    if found is not None and found.is_built:
+        raise FormatError(
+            f"a {found.name} is built, not only written", where=str(path), hint="use Graph.save"
+        )
     if found is None or found.to_text is None:
         suffixes = [s for f in FORMATS if f.to_text for s in f.suffixes]
         near = suggest(suffix, suffixes)
@@ -83,8 +110,10 @@ def _format_of(path: Path) -> Format | None:
 
 
 def _known(verb: str) -> str:
-    listed = [f for f in FORMATS if (f.read if verb == "read" else f.to_text)]
-    return f"formats to {verb}: " + ", ".join(f"{'/'.join(f.suffixes)} ({f.name})" for f in listed)
+    listed = [f for f in FORMATS if (f.read if verb == "read" else f.to_text or f.is_built)]
+    return f"formats to {verb}: " + ", ".join(
+        f"{'/'.join(f.suffixes) or 'a folder'} ({f.name})" for f in listed
+    )
 
 
 def _read_sniffed(path: Path) -> OpGraph:
@@ -94,6 +123,8 @@ def _read_sniffed(path: Path) -> OpGraph:
         return read_keras_file(path)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return read_h5_file(path)
+    if head[4:8] == IDENTIFIER:
+        return read_tflite_file(path)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return _read_json(path)
     if b"\0" in head:
@@ -103,6 +134,14 @@ def _read_sniffed(path: Path) -> OpGraph:
 
 def _read_text(path: Path) -> OpGraph:
     return parse(Source(str(path), _decoded(path)), path.stem)
+
+
+def _read_dot(path: Path) -> OpGraph:
+    return from_dot(Source(str(path), _decoded(path)), path.stem)
+
+
+def _read_mermaid(path: Path) -> OpGraph:
+    return from_mermaid(Source(str(path), _decoded(path)), path.stem)
 
 
 def _read_json(path: Path) -> OpGraph:
@@ -174,8 +213,14 @@ FORMATS = (
     Format("table of edges", (".csv", ".tsv"), _read_text),
     Format("networkx node-link", (".nx.json",), _read_json, to_node_link),
     Format("GraphML", (".graphml",), _read_graphml, to_graphml),
+    Format("DOT", (".dot", ".gv"), _read_dot, to_dot),
+    Format("Mermaid", (".mmd", ".mermaid"), _read_mermaid, to_mermaid),
     Format("JSON", (".json",), _read_json, _json_text),
-    Format("Keras model, structure only", (".keras",), read_keras_file),
-    Format("legacy Keras model, structure only", (".h5", ".hdf5"), read_h5_file),
+    Format("Keras model", (".keras",), read_keras_file, is_built=True),
+    Format("legacy Keras model", (".h5", ".hdf5"), read_h5_file),
+    Format("ONNX", (".onnx",), read_onnx_file, has_raw=True),
+    Format("TFLite", (".tflite",), read_tflite_file, has_raw=True),
+    Format("SavedModel", (), read_saved_model_folder, has_raw=True),
+    Format("TensorFlow graph", (".pb", ".pbtxt"), read_pb_file, has_raw=True),
     Format("Keras source", (".py",), None, to_source),
 )

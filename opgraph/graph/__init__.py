@@ -9,6 +9,7 @@ from opgraph.graph.folding import Fold, choose_folds, region_name
 from opgraph.graph.model import Edge, Endpoint, Inferred, Node, OpGraph, Provenance, with_given
 from opgraph.graph.names import NodeNames, layer_name, name_layers
 from opgraph.graph.opaque import SLOT, opaque_arguments, opaque_entry
+from opgraph.graph.origin import LaterWeights, Origin, WeightSource
 from opgraph.graph.regions import find_regions
 from opgraph.graph.select import matching
 from opgraph.graph.sequence import Region
@@ -19,11 +20,14 @@ __all__ = [
     "Endpoint",
     "Fold",
     "Inferred",
+    "LaterWeights",
     "Node",
     "NodeNames",
     "OpGraph",
+    "Origin",
     "Provenance",
     "Region",
+    "WeightSource",
     "check",
     "choose_folds",
     "expected_inputs",

@@ -171,6 +171,8 @@ def _circular(graph: OpGraph) -> set[str]:
 def _unreachable(graph: OpGraph) -> list[OpgraphError]:
     """Ops that take any number of inputs and have none; others without are faults of arity.
 
+    A node that has numbers of its own, as the constants of an exported graph do, needs no input.
+
     In an acyclic graph every node is reached from some source, so sources are all there is to see.
     """
     kinds = ((name, graph[name].kind.slots()) for name in graph.sources)
@@ -183,5 +185,5 @@ def _unreachable(graph: OpGraph) -> list[OpgraphError]:
             hint="connect it, or give it the type Input",
         )
         for name, (_, fewest, most) in kinds
-        if fewest == 0 and most != 0
+        if fewest == 0 and most != 0 and "arrays" not in graph[name].given
     ]

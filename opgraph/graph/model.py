@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import networkx as nx
 
 from opgraph.errors import AttributeValueError, GraphError, Place
+from opgraph.graph.origin import Origin
 from opgraph.ops import Op, freeze
 
 Provenance = Literal["given", "inferred", "default"]
@@ -51,7 +52,7 @@ class Node:
     """The use of an op in a graph.
 
     Two nodes are equal when they describe the same operation under the same name; where a value
-    came from (given, inferred or default) does not count.
+    (given, inferred or default) or the node itself came from does not count.
 
     Attributes:
         name: as the user wrote it; unique in the graph.
@@ -62,6 +63,7 @@ class Node:
         shares: the node whose weights this one uses.
         guessed: True where the op was told from the id or label, not written.
         place: where the node was first written.
+        origin: what it was in the file it was read from, with its weights unread.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Node:
     shares: str | None = None
     guessed: bool = False
     place: Place | None = None
+    origin: Origin | None = None
 
     @cached_property
     def op(self) -> Op:

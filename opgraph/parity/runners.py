@@ -8,7 +8,7 @@ from opgraph.errors import MissingDependencyError, ParityError, suggest
 from opgraph.parity.model import Runner
 
 SUFFIXES = {".keras": "Keras", ".h5": "Keras", ".onnx": "ONNX Runtime", ".tflite": "LiteRT"}
-EXTRAS = {"Keras": "train", "TensorFlow": "train", "ONNX Runtime": "onnx", "LiteRT": "litert"}
+EXTRAS = {"Keras": "train", "TensorFlow": "train", "ONNX Runtime": "compare", "LiteRT": "compare"}
 
 
 def open_runner(path: Path) -> Runner:

@@ -11,6 +11,7 @@ from opgraph.ops import Attr, freeze
 from opgraph.render.wording import value_text
 
 FIRST = ("kernel_size", "pool_size", "num_heads")
+UNTOLD = {"input": ("shape",), "opaque": ("output", "more", "arrays")}  # columns of their own
 BARE = frozenset({"kernel_size", "pool_size", "filters", "padding", "activation", "class_name"})
 SHOWN_DEFAULTS = frozenset({"kernel_size", "pool_size", "rate", "size", "num_heads"})
 SHORT = {
@@ -107,7 +108,9 @@ def _is_telling(spec: Attr) -> bool:
 
 
 def _is_defining(node: Node, spec: Attr, explicit: dict[str, Any]) -> bool:
-    if node.kind.category == "input" and spec.name == "shape":
+    if spec.name in UNTOLD.get(node.kind.category, ()):
+        return False
+    if spec.name == "settings" and not explicit.get("settings", {}).get("config", True):
         return False
     if spec.name in explicit:
         return explicit[spec.name] is not None and not spec.option
@@ -119,6 +122,8 @@ def _is_defining(node: Node, spec: Attr, explicit: dict[str, Any]) -> bool:
 
 def _shown(node: Node, spec: Attr, value: Any) -> ShownAttr:
     name = SHORT.get(spec.name, spec.name.replace("_", " "))
+    if node.kind.category == "opaque" and spec.name == "settings" and "config" in value:
+        name, value = "with", value["config"]
     inferred = node.inferred.get(spec.name) if spec.name not in node.given else None
     return ShownAttr(
         spec.name,

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from opgraph.runtime.config import read_config, to_toml
     from opgraph.runtime.dryrun import Plan, plan
     from opgraph.runtime.evaluation import Evaluation, Prediction, evaluate, predict, restore
+    from opgraph.runtime.export import Facts, ModelExport, export_model
     from opgraph.runtime.freezing import freeze
     from opgraph.runtime.heads import Head, Judged
     from opgraph.runtime.live import built_of
     from opgraph.runtime.objective import Objective, choose_objective
     from opgraph.runtime.recipe import Recipe
     from opgraph.runtime.replay import Replay
+    from opgraph.runtime.saving import save_keras, start
     from opgraph.runtime.starting import Started, load_weights
     from opgraph.runtime.step import Step
     from opgraph.runtime.tracing import Progress, recipe_of, resume, trace
@@ -35,8 +37,10 @@ __all__ = [
     "Autopsy",
     "Built",
     "Evaluation",
+    "Facts",
     "Head",
     "Judged",
+    "ModelExport",
     "Objective",
     "Plan",
     "Prediction",
@@ -55,6 +59,7 @@ __all__ = [
     "compiled_settings",
     "describe_opaque",
     "evaluate",
+    "export_model",
     "freeze",
     "load_weights",
     "node_names",
@@ -66,6 +71,8 @@ __all__ = [
     "recipe_of",
     "restore",
     "resume",
+    "save_keras",
+    "start",
     "to_toml",
     "trace",
     "verify_traced",
@@ -82,6 +89,7 @@ _MODULES = {
         "Judged",
     ),
     "freezing": ("freeze",),
+    "export": ("Facts", "ModelExport", "export_model"),
     "starting": (
         "Started",
         "load_weights",
@@ -97,6 +105,7 @@ _MODULES = {
     "objective": ("Objective", "choose_objective"),
     "recipe": ("Recipe",),
     "replay": ("Replay",),
+    "saving": ("save_keras", "start"),
     "step": ("Step",),
     "tracing": ("Progress", "recipe_of", "resume", "trace"),
     "training": ("Training", "prepare"),

@@ -13,11 +13,12 @@ from opgraph.errors import (
     UnknownOpError,
 )
 from opgraph.graph import Node, OpGraph, check
-from opgraph.ops import Op, convert_value, unknown_attribute
+from opgraph.ops import Op
 from opgraph.ops import require as require_op
 from opgraph.text.draft import Draft
 from opgraph.text.entry import Entry, gather
 from opgraph.text.findings import Findings
+from opgraph.text.notation import converted
 from opgraph.text.slots import edges_into
 from opgraph.text.tell import cannot_tell, likely_op, require, tell
 from opgraph.text.values import Setting
@@ -108,7 +109,7 @@ class _Assembly:
         values: dict[str, Any] = {}
         for setting in settings.values():
             try:
-                values[setting.name] = _converted(kind, setting)
+                values[setting.name] = converted(kind, setting)
             except AttributeValueError as raised:
                 error = raised
                 error.where, error.node = f"{name}.{setting.name}", name
@@ -154,10 +155,3 @@ def _unread(graph: OpGraph) -> list[OpgraphError]:
         for name in graph.sources
         if len(graph) > 1 and graph[name].kind.slots()[2] == 0 and not graph.edges_from(name)
     ]
-
-
-def _converted(kind: type[Op], setting: Setting) -> Any:
-    schema = kind.schema()
-    if setting.name not in schema:
-        raise unknown_attribute(kind, setting.name)
-    return convert_value(schema[setting.name], setting.value)

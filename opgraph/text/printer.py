@@ -7,13 +7,13 @@ same when the completion rules change.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from opgraph.errors import FormatError
 from opgraph.graph import Endpoint, Node, OpGraph
 from opgraph.text.lexer import hidden_character
 from opgraph.text.mention import LONGEST_NAME, is_kind
-from opgraph.text.values import print_settings, quote
+from opgraph.text.notation import op_text
+from opgraph.text.values import quote
 
 _BARE_NAME = re.compile(r"(?!.*(?:--|//))\w+(?:[./+-]+\w+)*", re.DOTALL)
 _PORT_AT_END = re.compile(r".*\.\d+", re.DOTALL)
@@ -62,25 +62,8 @@ def _is_in_order(graph: OpGraph) -> bool:
 
 
 def _definition(node: Node, defaults: bool) -> str:
-    values = _all_values(node) if defaults else node.explicit()
-    schema = node.kind.schema()
-    ordered = {name: values[name] for name in schema if name in values}
-    try:
-        settings = print_settings(ordered)
-    except FormatError as error:
-        raise FormatError(error.problem, where=node.name, node=node.name) from None
-    arguments = f"({settings})" if settings else ""
     owner = f" = {_name(node.shares)}" if node.shares is not None else ""
-    return f"{_labelled(node)}: {node.kind.kind}{arguments}{owner}"
-
-
-def _all_values(node: Node) -> dict[str, Any]:
-    known = node.explicit()
-    return {
-        name: known.get(name, spec.default)
-        for name, spec in node.kind.schema().items()
-        if name in known or not spec.is_required
-    }
+    return f"{_labelled(node)}: {op_text(node, defaults=defaults)}{owner}"
 
 
 def _endpoint(end: Endpoint) -> str:

@@ -30,7 +30,7 @@ def test_good_samples_pass_every_command(opgraph, path, tmp_path):
     assert opgraph("show", path)[0] == 0
     assert opgraph("draw", path, "-o", tmp_path / "g.svg")[0] == 0
     ET.parse(tmp_path / "g.svg")
-    for suffix in ("txt", "json", "py"):
+    for suffix in ("txt", "json", "dot", "mmd", "py"):
         assert opgraph("convert", path, tmp_path / f"g.{suffix}")[0] == 0
     assert opgraph("check", tmp_path / "g.txt")[0] == 0
     assert opgraph("check", tmp_path / "g.json")[0] == 0

@@ -97,12 +97,13 @@ def test_source_cannot_be_read(tmp_path):
     assert refused(put(tmp_path / "g.py", "1")) == (
         "g.py: Keras source can be written, not read\n   formats to read:"
         " .txt/.edges (edge list), .csv/.tsv (table of edges), .nx.json (networkx node-link),"
-        " .graphml (GraphML), .json (JSON), .keras (Keras model, structure only),"
-        " .h5/.hdf5 (legacy Keras model, structure only)"
+        " .graphml (GraphML), .dot/.gv (DOT), .mmd/.mermaid (Mermaid), .json (JSON),"
+        " .keras (Keras model), .h5/.hdf5 (legacy Keras model), .onnx (ONNX),"
+        " .tflite (TFLite), a folder (SavedModel), .pb/.pbtxt (TensorFlow graph)"
     )
 
 
-@pytest.mark.parametrize("suffix", [".jsn", ".keras", ".csv", ""])
+@pytest.mark.parametrize("suffix", [".jsn", ".zip", ".csv", ""])
 def test_unknown_formats_to_write_list_the_known_ones(tmp_path, suffix, everything):
     path = tmp_path / f"g{suffix}"
     near = " did you mean '.json'?" if suffix == ".jsn" else ""
@@ -110,9 +111,17 @@ def test_unknown_formats_to_write_list_the_known_ones(tmp_path, suffix, everythi
     assert message == (
         f"g{suffix}: no format to write has the suffix {suffix!r}\n  {near}"
         " formats to write: .txt/.edges (edge list), .nx.json (networkx node-link),"
-        " .graphml (GraphML), .json (JSON), .py (Keras source)"
+        " .graphml (GraphML), .dot/.gv (DOT), .mmd/.mermaid (Mermaid), .json (JSON),"
+        " .keras (Keras model), .py (Keras source)"
     )
     assert not path.exists()
+
+
+def test_a_keras_model_is_built(tmp_path, everything):
+    path = tmp_path / "g.keras"
+    assert refused(path, lambda path: write(everything, path)) == (
+        "g.keras: a Keras model is built, not only written\n   use Graph.save"
+    )
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, make):
@@ -197,7 +206,7 @@ def test_an_archive_of_very_many_files(tmp_path, monkeypatch):
 def test_damaged_keras_files(tmp_path, make):
     assert refused(put(tmp_path / "m.keras", b"\x89HDF")) == (
         "m.keras: not a .keras file, which is a zip archive: File is not a zip file\n"
-        "   models in .h5 or SavedModel form: load them in Keras and save them as .keras"
+        "   a model in another form needs that form's suffix: .h5, .onnx, .tflite"
     )
     assert refused(zipped(tmp_path / "m.keras", {"a": ""})) == (
         "m.keras: an archive without config.json"

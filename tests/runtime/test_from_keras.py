@@ -10,7 +10,7 @@ import pytest
 
 from opgraph.analysis import analyze
 from opgraph.errors import BuildError
-from opgraph.formats import read_config, read_keras_file, to_source
+from opgraph.formats import read, read_config, read_keras_file, to_source
 
 keras = pytest.importorskip("keras")
 
@@ -341,6 +341,20 @@ def test_a_keras_file_holds_the_same_graph(make, models, tmp_path):
     model, graph, _ = models(make)
     model.save(tmp_path / "m.keras")
     assert read_keras_file(tmp_path / "m.keras") == graph
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("make", [residual, shared, nested_twice, attention, states, wrappers])
+def test_a_file_hands_over_every_weight(make, suffix, models, tmp_path):
+    model, _, built = models(make)
+    path = tmp_path / f"m{suffix}"
+    model.save(path)
+    graph = read(path)
+    copy_weights(model, graph, built)
+    for name, variable in built.weight_names.items():
+        node = next(n for n in graph.nodes if name.startswith(f"{n}/"))
+        weights = graph[node].origin.weights
+        np.testing.assert_array_equal(weights[name.removeprefix(f"{node}/")].read(), variable)
 
 
 def test_shared_layers_become_nodes_that_share(models):

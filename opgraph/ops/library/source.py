@@ -31,6 +31,13 @@ class Input(Op):
         return keras.layers.InputLayer(shape=self.size, **common)
 
 
+def _shapes(value: Any) -> tuple[Any, ...]:
+    """A row of shapes, None for unknown ones."""
+    if not isinstance(value, list | tuple):
+        raise ValueError("expected shapes such as [(8, 3), None]")
+    return tuple(optional(dims)(shape) for shape in value)
+
+
 @op(category="opaque")
 class Opaque(Op):
     """A layer that opgraph does not know, carried along with its Keras configuration."""
@@ -42,12 +49,15 @@ class Opaque(Op):
     output: tuple[int | None, ...] | None = attr(
         default=None, doc="output shape, where the file says it", converter=optional(dims)
     )
+    more: tuple[Any, ...] = attr(
+        default=(), doc="shapes of further outputs, where the file says them", converter=_shapes
+    )
     arrays: dict[str, Any] | None = attr(
         default=None, doc="weight shapes by name, where the file says them", converter=anything
     )
 
-    def shape(self, *inputs: Shape | None) -> Shape | None:
-        return self.output
+    def shape(self, *inputs: Shape | None) -> Any:
+        return [self.output, *self.more] if self.more else self.output
 
     def weights(self, *inputs: Shape | None) -> dict[str, Weight] | None:
         if self.arrays is None:
