@@ -40,6 +40,7 @@ def page_theme() -> Theme:
         **{role: f"var(--{role})" for role in roles},
         error_text="var(--error-text)",
         tint=0.0,
+        is_hatched=False,
         categories={category: f"var(--bar-{category})" for category in CATEGORIES},
     )
 
