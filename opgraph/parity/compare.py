@@ -60,13 +60,14 @@ def compare(
         notify: is told what is being done.
 
     Raises:
-        ParityError: nothing of the two can be matched.
+        ParityError: a result of the first model has no counterpart in the second.
     """
     side = _Side(left, right, feeds, tolerance or Tolerance(), budget)
     say = notify or (lambda _: None)
     say("matching nodes")
     matcher = _matcher(side)
     matches = matcher.match()
+    _check_results(side, matches)
     say(f"comparing {len(matcher.pairs)} pairs over {len(feeds)} batches")
     side.rows = _measured(side, matches)
     if isolate:
@@ -86,6 +87,16 @@ def _matcher(side: _Side) -> Matcher:
         for runner, feed in ((side.left, first.left), (side.right, first.right))
     )
     return Matcher(side.left, side.right, (prints[0], prints[1]))
+
+
+def _check_results(side: _Side, matches: Mapping[str, Match]) -> None:
+    """Refuse models whose results cannot be laid side by side: nothing could be said of them."""
+    lost = [n for n in side.left.outputs if matches[n].name is None and not matches[n].fused]
+    if lost:
+        raise ParityError(
+            f"{', '.join(lost)} of {side.left.title} has no counterpart in {side.right.title}",
+            hint="the two seem to be different networks; opgraph diff compares their structure",
+        )
 
 
 def _pieces(

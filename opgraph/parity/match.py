@@ -137,8 +137,18 @@ class Matcher:
         passed = self._passed_on(tensor, mine)
         if passed:
             return Match(passed, "passes on")
+        result = self._as_result(tensor, mine)
+        if result is not None:
+            return Match(result, "result")
         reading = self._by_reading(tensor, mine)
         return Match(reading, "what it reads") if reading else Match(None, "nothing")
+
+    def _as_result(self, tensor: Tensor, mine: Fingerprint) -> str | None:
+        """The result of the second model in the same place, where nothing else speaks."""
+        pairs = dict(zip(self.left.outputs, self.right.outputs, strict=False))
+        name = pairs.get(tensor.name)
+        free = name in self.prints[1] and name not in set(self.pairs.values())
+        return name if name is not None and free and self._fits(mine, name) else None
 
     def _fits(self, mine: Fingerprint, name: str) -> bool:
         return mine.size == self.prints[1][name].size

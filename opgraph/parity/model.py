@@ -102,7 +102,8 @@ class Row:
     Attributes:
         node: the tensor in the first model.
         counterpart: the tensor in the second; None where it has none.
-        found: how the two were matched: by name, by value, both, or by what they read.
+        found: how the two were matched: by name, by value, both, as results, or by what they
+            read.
         axes: how the axes of the first are ordered in the second; None where alike.
         verdict: `fused` where the value is inside another operation of the second model.
         measures: how far they are apart.
@@ -151,8 +152,3 @@ class Comparison:
     def equal(self) -> bool:
         """Whether everything that has a counterpart is equal within its tolerance."""
         return all(row.verdict != "differs" for row in self.rows)
-
-    @property
-    def comparable(self) -> bool:
-        """Whether anything but the inputs was compared."""
-        return any(row.measures and row.node.reads for row in self.rows)

@@ -22,6 +22,8 @@ def files(tmp_path_factory):
         keras.Model(x, keras.layers.Dense(3, name="last")(y)).save(folder / f"{name}.keras")
     good = keras.models.load_model(folder / "good.keras")
     good.export(str(folder / "saved"), verbose=False)
+    x = keras.Input((6,), name="x")
+    keras.Model(x, keras.layers.Dense(7, name="other")(x)).save(folder / "other.keras")
     np.savez(folder / "data.npz", x=np.random.default_rng(0).normal(size=(20, 6)))
     np.savez(folder / "short.npz", x=np.ones((20, 5)))
     (folder / "none.onnx").write_bytes(b"no model")
@@ -59,6 +61,7 @@ def test_the_first_difference_in_words_and_as_data(files, tmp_path, capsys):
         ("good.keras", "gone.onnx", [], "there is no such file"),
         ("good.keras", "none.onnx", [], "cannot be read as ONNX"),
         ("good.keras", "none.tflite", [], "LiteRT refuses the model"),
+        ("good.keras", "other.keras", [], "has no counterpart in other.keras"),
         ("data.npz", "good.keras", [], "no runtime for .npz"),
         ("good.keras", "bad.keras", ["--data", "short.npz"], "wants ?x6, received 8x5"),
         ("good.keras", "bad.keras", ["--data", "good.keras"], "cannot be read as .npy or .npz"),

@@ -205,6 +205,20 @@ def test_a_range_that_is_too_narrow(keras_runner: Any, exported: dict[str, Path]
     assert "too narrow" in " / ".join(cause.evidence for cause in found.causes)
 
 
+def test_results_without_a_name_are_laid_side_by_side(
+    keras_runner: Any, exported: dict[str, Path], tmp_path: Path
+) -> None:
+    """The converter calls the result `Identity`: nothing but its place says what it is."""
+    loaded = onnx.load(str(exported["onnx"]))
+    _node(loaded.graph, "Softmax").op_type = "Sigmoid"
+    del _node(loaded.graph, "Sigmoid").attribute[:]
+    onnx.save(loaded, str(tmp_path / "bad.onnx"))
+    found = compared(keras_runner, open_runner(tmp_path / "bad.onnx"))
+    assert found.first is not None
+    assert found.first.node.name == "softmax"
+    assert found.outputs[0].found == "result"
+
+
 def test_isolation_tells_the_wrong_node_from_those_behind_it(
     keras_runner: Any, exported: dict[str, Path], tmp_path: Path
 ) -> None:
